@@ -1,0 +1,1 @@
+"""Training and measuring: presets become records of what networks really do."""

@@ -1,0 +1,113 @@
+"""Sub-commands of the empirical layer: run, check, freeze. Torch is imported only by `run`."""
+
+import argparse
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+
+from empirics.check import judge_records, theorem_violated, verdicts_json
+from empirics.store import preset_records, write_safely
+from theory.command import (
+    EXIT_FINE,
+    EXIT_UNMEASURED,
+    EXIT_VIOLATED,
+    Command,
+    log,
+)
+from theory.errors import InputError
+from theory.table import text_table
+
+_ALPHA = 0.05
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("preset", nargs="?", default="default", help="preset name or .toml file")
+    parser.add_argument("--build", type=Path, default=Path("build"), help="folder of the records")
+    parser.add_argument("--data", help="another data set for the preset: mnist, fashion_mnist, ...")
+
+
+def record_name(arguments: argparse.Namespace) -> str:
+    """Return the name under which the records of `preset` and `--data` are kept."""
+    name = Path(arguments.preset).stem if arguments.preset.endswith(".toml") else arguments.preset
+    return f"{name}-{arguments.data}" if arguments.data else str(name)
+
+
+def _configure_run(parser: argparse.ArgumentParser) -> None:
+    _common(parser)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Torch takes seconds to import, and no other command of this layer needs it.
+    from empirics.config import load_preset
+    from empirics.devices import resolve_device
+    from empirics.run import run
+
+    device = resolve_device(arguments.device)
+    preset = load_preset(arguments.preset, data=arguments.data)
+    summary = run(preset, arguments.build, device)
+    log(
+        f"{preset.name}: {summary.measured} cells done, {summary.reused} were there,"
+        f" {len(summary.failed)} failed"
+    )
+    return EXIT_UNMEASURED if summary.failed else EXIT_FINE
+
+
+def _configure_check(parser: argparse.ArgumentParser) -> None:
+    _common(parser)
+    parser.add_argument("--claims", default="*", help="shell pattern of claim ids")
+    parser.add_argument("--alpha", type=float, default=_ALPHA, help="level of the whole table")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    if not 0 < arguments.alpha <= 0.5:
+        raise InputError(f"--alpha must lie in (0, 0.5], got {arguments.alpha}")
+    name = record_name(arguments)
+    records, source = preset_records(name, arguments.build)
+    verdicts = judge_records(records, arguments.alpha, arguments.claims)
+    if not verdicts:
+        raise InputError(f"no claim matches '{arguments.claims}'; `advbounds list` names them")
+    write_safely(arguments.build / "verdicts.json", verdicts_json(verdicts).encode())
+    rows = [[v.outcome, v.claim, v.subject, v.quantity, v.reason] for v in verdicts]
+    text_table(["outcome", "claim", "subject", "quantity", "reason"], rows)
+    counts = Counter(v.outcome for v in verdicts)
+    log(f"{name} ({source}): " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
+    return EXIT_VIOLATED if theorem_violated(verdicts) else EXIT_FINE
+
+
+def _freeze(arguments: argparse.Namespace) -> int:
+    name = record_name(arguments)
+    records, source = preset_records(name, arguments.build)
+    if source == "frozen":
+        raise InputError(f"'{name}' was not run here: `advbounds run {name}` makes its records")
+    folder = resources.files("empirics") / "frozen"
+    path = Path(str(folder)) / f"{name}.jsonl"
+    kept = [record for record in records if record.request.action == "measure"]
+    write_safely(path, "".join(record.to_line() + "\n" for record in kept).encode())
+    log(f"{path}: {len(kept)} records, {path.stat().st_size // 1024} KiB")
+    return EXIT_FINE
+
+
+COMMANDS = (
+    Command(
+        "run",
+        "train and measure a preset",
+        "advbounds run default",
+        _configure_run,
+        _run,
+    ),
+    Command(
+        "check",
+        "judge every claim on the records of a preset",
+        "advbounds check default --claims 'fawzi2018/*'",
+        _configure_check,
+        _check,
+    ),
+    Command(
+        "freeze",
+        "commit the records of a preset with the package",
+        "advbounds freeze default",
+        _common,
+        _freeze,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Generators of images from a standard normal latent, one file each."""

@@ -1,0 +1,93 @@
+"""From a preset to the requests it stands for; nothing is loaded or trained here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from empirics.config import Part, Preset
+from empirics.data import locate
+from empirics.plugins import MeasurePlugin, describe
+from empirics.record import Request
+
+_TRAINED_WITH = {
+    "teacher": ("teacher",),
+    "generator": ("generator",),
+    "classifier": ("teacher", "generator", "classifier"),
+}
+"""The parts that decide the weights of each role."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One request, with the parts of the preset that its subject was made from.
+
+    Attributes
+    ----------
+    request : Request
+    parts : mapping from str to Part
+        By role.
+    measure : MeasurePlugin or None
+        None for a training.
+    """
+
+    request: Request
+    parts: Mapping[str, Part] = field(repr=False)
+    measure: MeasurePlugin | None = None
+
+
+def _subject(preset: Preset, parts: Mapping[str, Part], on_data: bool) -> dict[str, Any]:
+    data = {"data": {"name": preset.data, "variant": locate(preset.data)}} if on_data else {}
+    return {**data, **{role: part.identity() for role, part in parts.items()}}
+
+
+def training_request(preset: Preset, role: str, parts: Mapping[str, Part]) -> Request:
+    """Return the request that trains one part: its id names the checkpoint."""
+    needed = {name: parts[name] for name in _TRAINED_WITH[role]}
+    return Request("train", role, {}, _subject(preset, needed, True), preset.seed)
+
+
+def _trainings(preset: Preset, role: str, parts: Mapping[str, Part]) -> list[Cell]:
+    if parts[role].weights is not None:
+        return []
+    return [Cell(training_request(preset, role, parts), parts)]
+
+
+def _measurements(preset: Preset, parts: Mapping[str, Part], on_data: bool) -> list[Cell]:
+    cells = []
+    for name, plugin in preset.measures.items():
+        of_classifier = "classifier" in plugin.roles
+        if of_classifier != ("classifier" in parts) or (plugin.needs_data and not on_data):
+            continue
+        wanted = {role: part for role, part in parts.items() if role in plugin.roles}
+        subject = _subject(preset, wanted, on_data)
+        request = Request("measure", name, describe(plugin), subject, preset.seed)
+        cells.append(Cell(request, wanted, plugin))
+    return cells
+
+
+def plan(preset: Preset) -> list[Cell]:
+    """Return the cells of a preset, each after those it depends on, none twice.
+
+    Raises
+    ------
+    InputError
+        If the data set is not found.
+    """
+    cells: list[Cell] = []
+    labeller = {} if preset.teacher is None else {"teacher": preset.teacher}
+    if labeller:
+        cells += _trainings(preset, "teacher", labeller)
+    for generator in preset.generators:
+        alone = {"generator": generator}
+        cells += _trainings(preset, "generator", alone)
+        cells += _measurements(preset, alone, on_data=True)
+        for classifier in preset.classifiers:
+            parts = {**labeller, **alone, "classifier": classifier}
+            cells += _trainings(preset, "classifier", parts)
+            cells += _measurements(preset, parts, on_data=True)
+    for family in preset.families:
+        alone = {"generator": family.generator}
+        cells += _measurements(preset, alone, on_data=False)
+        pair = {**alone, "classifier": family.classifier}
+        cells += _measurements(preset, pair, on_data=False)
+    return list({cell.request.id: cell for cell in cells}.values())

@@ -1,0 +1,133 @@
+"""Training of classifiers, on real or on generated images, normally or adversarially."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from empirics.attacks.pgd import pgd
+from empirics.plugins import Context, Outcome
+from empirics.progress import progress
+from empirics.settings import setting
+
+Batches = Callable[[int, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
+"""(size, stream) -> images and labels on the device."""
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot go on: the loss is not finite."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings that every trained classifier has.
+
+    Attributes
+    ----------
+    steps, batch : int
+        Optimiser steps (Adam, cosine schedule) and images a step.
+    learning_rate : float
+        Peak learning rate.
+    adversarial_radius : float
+        l2 radius of the PGD examples it is trained on; 0 trains normally.
+    adversarial_steps : int
+        PGD steps for each of them.
+    """
+
+    steps: int = setting(1500, at_least=1)
+    batch: int = setting(128, at_least=1)
+    learning_rate: float = setting(2e-3, above=0)
+    adversarial_radius: float = setting(0.0, at_least=0)
+    adversarial_steps: int = setting(5, at_least=1)
+
+
+def initialise(module: nn.Module, stream: torch.Generator) -> None:
+    """Draw the weights of Linear and Conv2d layers anew: Kaiming-uniform, from a named stream."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=stream)
+            if layer.bias is not None:
+                limit = 1 / math.sqrt(layer.weight[0].numel())
+                nn.init.uniform_(layer.bias, -limit, limit, generator=stream)
+
+
+def optimise(
+    parameters: Iterator[nn.Parameter],
+    loss_of_step: Callable[[int], torch.Tensor],
+    steps: int,
+    learning_rate: float,
+    title: str,
+) -> np.ndarray:
+    """Run Adam with a cosine schedule and return the loss at each step, shape (steps,).
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite.
+    """
+    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    losses = np.empty(steps, dtype=np.float32)
+    for step in progress(range(steps), title):
+        loss = loss_of_step(step)
+        losses[step] = loss.item()
+        if not math.isfinite(losses[step]):
+            raise TrainingError(f"the loss is {losses[step]} at step {step} of {steps}")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+    return losses
+
+
+def curve(losses: np.ndarray, points: int = 100) -> np.ndarray:
+    """Return the means of about `points` equal stretches of a loss curve."""
+    return np.array([part.mean() for part in np.array_split(losses, min(points, len(losses)))])
+
+
+def fit_classifier(
+    module: nn.Sequential, batches: Batches, settings: Training, context: Context
+) -> Outcome:
+    """Train a classifier in place.
+
+    Parameters
+    ----------
+    module : nn.Sequential
+        Freshly initialised, on the context's device.
+    batches : callable
+        Source of labelled images.
+    settings : Training
+    context : Context
+        Its stream "batches" draws the images, "adversary" the starts of PGD.
+
+    References
+    ----------
+    Madry et al., Towards deep learning models resistant to adversarial attacks (ICLR 2018), for
+    adversarial training.
+    """
+    images_stream, adversary = context.stream("batches"), context.stream("adversary")
+
+    def loss_of_step(_: int) -> torch.Tensor:
+        images, labels = batches(settings.batch, images_stream)
+        if settings.adversarial_radius:
+            module.requires_grad_(False)
+            images = pgd(
+                module,
+                images,
+                labels,
+                radius=settings.adversarial_radius,
+                steps=settings.adversarial_steps,
+                stream=adversary,
+            )
+            module.requires_grad_(True)
+        return nn.functional.cross_entropy(module(images), labels)
+
+    losses = optimise(
+        module.parameters(), loss_of_step, settings.steps, settings.learning_rate, context.title
+    )
+    module.eval().requires_grad_(False)
+    tail = losses[-max(1, len(losses) // 20) :]
+    return Outcome(facts={"final_loss": float(tail.mean())}, arrays={"loss": curve(losses)})

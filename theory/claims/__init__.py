@@ -1,0 +1,1 @@
+"""Statements from the literature, one file a paper."""

@@ -1,0 +1,26 @@
+"""Szegedy et al., Intriguing properties of neural networks (ICLR 2014)."""
+
+import numpy as np
+
+from theory.claim import Facts, Kind, OutOfScopeError, Quantity, Ref, Relation, theorem
+
+
+@theorem(
+    "szegedy2014/product-of-norms",
+    kind=Kind.SCALAR,
+    quantities=(Quantity("lipschitz", "l2->l2"),),
+    relation=Relation.AT_MOST,
+    ref=Ref("szegedy2014", "Szegedy et al., ICLR 2014", "Section 4.3"),
+    statement=r"A composition of affine layers $x \mapsto W_k x + b_k$ and 1-Lipschitz"
+    r" activations has Lipschitz constant $L \le \prod_k \lVert W_k \rVert_2$.",
+)
+def product_of_norms(facts: Facts, quantity: Quantity) -> float:
+    """The Lipschitz constant of a network is at most the product of its layers' norms.
+
+    Hypotheses: upper ends of all layer norms are known, and the activations are 1-Lipschitz.
+    Tight for one layer; loose by a factor that grows with depth.
+    """
+    norms = facts.get(f"layer_norms[{quantity.norm}]")
+    if norms is None:
+        raise OutOfScopeError("the norms of the layers are not known")
+    return float(np.prod(norms))

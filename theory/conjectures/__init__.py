@@ -1,0 +1,1 @@
+"""Statements that nobody has proved, one file a conjecture, named by what it says."""

@@ -1,0 +1,1 @@
+"""Lipschitz constants of networks, each with what certifies it."""

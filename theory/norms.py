@@ -1,0 +1,96 @@
+"""Operator norms with rigorous upper ends: every rounding error is in the result."""
+
+import numpy as np
+from scipy import linalg
+
+from theory.claim import FloatArray
+
+UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
+
+
+def accumulated_error(terms: int, unit: float = UNIT_ROUNDOFF["float64"]) -> float:
+    """Return gamma_n = n u / (1 - n u), the relative error of a sum of n products in any order.
+
+    Raises
+    ------
+    ValueError
+        If n u >= 1: the precision is too low for sums of that length.
+
+    References
+    ----------
+    Higham, Accuracy and Stability of Numerical Algorithms (2002), section 3.1.
+    """
+    if terms * unit >= 1:
+        raise ValueError(f"sums of {terms} terms have no accuracy at unit roundoff {unit}")
+    return terms * unit / (1 - terms * unit)
+
+
+def frobenius_upper(matrix: FloatArray) -> float:
+    """Return an upper bound on the Frobenius norm, rounding included."""
+    return float(np.linalg.norm(matrix)) * (1 + accumulated_error(matrix.size + 2))
+
+
+def spectral_norm_upper(matrix: FloatArray) -> float:
+    """Return an upper bound on the spectral norm that is proved in floating point.
+
+    An eigenvalue solver proposes s; a Cholesky factorisation of s^2 I - A^T A, which shares
+    nothing with it, proves sigma_max^2 <= s^2 + delta, where delta holds the rounding errors of
+    the Gram matrix and of the factorisation.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (m, n)
+        A finite float64 matrix.
+
+    Returns
+    -------
+    float
+        At least the spectral norm, and above it by a relative 1e-9 for sides up to some thousands.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not finite.
+    ArithmeticError
+        If the factorisation refutes every proposal, which means that the solver failed.
+
+    References
+    ----------
+    Rump, Verification of positive definiteness, BIT 46 (2006); Higham (2002), theorem 10.3.
+
+    Examples
+    --------
+    >>> bound = spectral_norm_upper(np.diag([3.0, 4.0]))
+    >>> 4.0 <= bound <= 4.0 * (1 + 1e-9)
+    True
+    """
+    if not np.all(np.isfinite(matrix)):
+        raise ValueError("the matrix of a layer has an entry that is not finite")
+    scale = float(np.abs(matrix).max(initial=0.0))
+    if scale == 0:
+        return 0.0
+    # A power of two: scaling is exact, and squares neither overflow nor underflow.
+    power = 2.0 ** np.ceil(np.log2(scale))
+    a = matrix / power
+    a = a if a.shape[0] >= a.shape[1] else a.T
+    m, n = a.shape
+    gram = a.T @ a
+    frobenius_squared = frobenius_upper(a) ** 2
+    top = float(linalg.eigh(gram, eigvals_only=True, subset_by_index=(n - 1, n - 1))[0])
+    for inflation in (1e-12, 1e-10, 1e-8):
+        square = top * (1 + inflation) + accumulated_error(m) * frobenius_squared
+        shifted = -gram
+        shifted[np.diag_indices(n)] += square
+        try:
+            linalg.cholesky(shifted, lower=True, check_finite=False)
+        except linalg.LinAlgError:
+            continue
+        gamma = accumulated_error(n + 1)
+        trace = float(np.trace(shifted)) * (1 + accumulated_error(n))
+        delta = (
+            gamma / (1 - gamma) * trace
+            + accumulated_error(m) * frobenius_squared
+            + 2 * UNIT_ROUNDOFF["float64"] * (square + frobenius_squared)
+        )
+        return float(np.sqrt(square + delta) * (1 + 4 * UNIT_ROUNDOFF["float64"]) * power)
+    raise ArithmeticError("no upper end of the spectral norm could be proved")
