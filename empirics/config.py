@@ -136,7 +136,7 @@ def load_preset(name: str, *, data: str | None = None) -> Preset:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: not valid TOML: {error}") from error
     preset = _parse(name, table, where, base)
-    if data is not None and data != preset.data:
+    if data is not None:
         preset = Preset(**{**vars(preset), "data": data, "name": f"{name}-{data}"})
     if preset.data not in DATASETS:
         raise ConfigError(f"{where}: unknown data set: {nearest(preset.data, DATASETS)}")

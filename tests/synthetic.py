@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from empirics.record import Record, Request
 from empirics.store import Store
+from figures.draw import draw
 from theory.evidence import Interval, Radii
 from theory.gaussian import expected_norm
 
@@ -117,4 +119,12 @@ def write_run(records: list[Record], build: Path, preset: str = "default") -> Pa
     for record in records:
         store.put(record)
     store.put_plan(preset, [record.request for record in records])
+    return build
+
+
+def drawn_once(factory: pytest.TempPathFactory) -> Path:
+    """Return a build folder with everything drawn, the same one throughout a session."""
+    build = factory.getbasetemp() / "synthetic"
+    if not build.exists():
+        assert draw("default", write_run(synthetic_records(), build))
     return build

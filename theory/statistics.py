@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from theory.claim import FloatArray
 
@@ -189,12 +189,10 @@ def quantile_interval(n: int, q: float, alpha: float) -> tuple[int, int]:
     _checked_level(alpha)
     if n < 1 or not 0 < q < 1:
         raise ValueError(f"need n >= 1 and 0 < q < 1, got n={n}, q={q}")
-    # r_(j) > quantile iff fewer than j points lie at or below it.
-    below = stats.binom(n, q)
-    j = int(below.ppf(alpha / 2))
-    while j > 0 and below.cdf(j - 1) > alpha / 2:
-        j -= 1
-    k = int(below.ppf(1 - alpha / 2)) + 1
-    while k <= n and below.sf(k - 1) > alpha / 2:
-        k += 1
-    return j, min(k, n + 1)
+    # r_(j) > quantile iff fewer than j points lie at or below it; r_(k) < it iff k or more do.
+    ranks = np.arange(n + 1)
+    fewer = special.bdtr(ranks, n, q)  # P(at most `rank` points lie below)
+    j = int(np.searchsorted(fewer, alpha / 2, side="right"))
+    more = special.bdtrc(ranks, n, q)  # P(more than `rank` points lie below)
+    k = int(np.argmax(more <= alpha / 2)) + 1
+    return j, k

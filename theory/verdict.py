@@ -146,7 +146,7 @@ def judge_law(
     )
 
 
-def judge_pointwise(left: Radii, right: Radii, rtol: float = 1e-5) -> Judgement:
+def judge_pointwise(left: Radii, right: Radii, rtol: float = 1e-4) -> Judgement:
     """Judge left_i <= right_i for every point i; both sides belong to the same points.
 
     Parameters

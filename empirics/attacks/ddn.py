@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from empirics.attacks.registry import Model, attack, flat_norm, log_odds, scale
+from empirics.attacks.registry import Model, attack, flat_norm, log_odds, margin, scale
 
 
 @attack("ddn")
@@ -58,8 +58,8 @@ def ddn(
         delta = delta.detach()
         length = flat_norm(gradient).clamp_min(tiny)
         if step == 0:
-            # -loss / |gradient| is the distance to the boundary of the linearised model.
-            unit = radius = (-loss.detach() / length).abs().clamp(1e-12, 1e12)
+            # About the distance to the boundary of the linearised model.
+            unit = radius = (margin(logits.detach(), y) / length).abs().clamp(1e-12, 1e12)
             if stream is not None:
                 start = torch.randn(x.shape, generator=stream, dtype=x.dtype).to(x.device)
                 delta = scale(unit / flat_norm(start), start)

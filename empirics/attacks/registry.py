@@ -39,6 +39,16 @@ def log_odds(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
 
     Its gradient has the direction of the cross entropy's, and never vanishes by saturation.
     """
-    own = logits.gather(1, label[:, None])
-    others = logits.scatter(1, label[:, None], -torch.inf)
-    return others.logsumexp(dim=1) - own[:, 0]
+    own, others = _own_and_others(logits, label)
+    return others.logsumexp(dim=1) - own
+
+
+def margin(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """Return logit_y - max_{j != y} logit_j, shape (n,): negative where another label wins."""
+    own, others = _own_and_others(logits, label)
+    return own - others.amax(dim=1)
+
+
+def _own_and_others(logits: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    own = logits.gather(1, label[:, None])[:, 0]
+    return own, logits.scatter(1, label[:, None], -torch.inf)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from empirics.attacks.minimal import minimal_candidates
+from empirics.attacks.minimal import PUSHES, minimal_candidates, pushed
 from empirics.attacks.projection import metric
 from empirics.attacks.registry import flat_norm
 from empirics.certificates import Certifier, Points
@@ -22,8 +22,6 @@ from theory.claim import FloatArray
 from theory.errors import InputError
 from theory.evidence import Radii
 
-_PUSHES = (0.0, 1e-6, 4e-6, 2e-5, 1e-4, 1e-3)
-"""A candidate that the deployed precision does not confirm is pushed out by these fractions."""
 _ROUNDING = 1e-12
 """Far above the relative rounding error of a norm in double precision."""
 
@@ -162,8 +160,8 @@ class _Batch:
     def _verify_latent(self, candidate: torch.Tensor, latent: _Best, within: _Best) -> None:
         pending = torch.ones(len(candidate), dtype=torch.bool, device=self.home)
         blur = self._error(self.certifier.error_of_generator, self.z64)
-        for push in _PUSHES:
-            stored = (self.z64 + (1 + push) * (candidate - self.z64)).to(self.z)
+        for push in PUSHES:
+            stored = pushed(self.z64, candidate, push).to(self.z)
             point = stored.to(self.home).double()
             with torch.no_grad():
                 image = self.g64(point)
@@ -180,8 +178,8 @@ class _Batch:
         pending = torch.ones(len(candidate), dtype=torch.bool, device=self.home)
         origin = self.x64.flatten(1)
         blur = self._error(self.certifier.error_of_generator, self.z64)
-        for push in _PUSHES:
-            stored = (origin + (1 + push) * (candidate - origin)).to(self.x)
+        for push in PUSHES:
+            stored = pushed(origin, candidate, push).to(self.x)
             point = stored.to(self.home).double()
             with torch.no_grad():
                 error = self._error(self.certifier.error_of_classifier, point)
@@ -220,9 +218,9 @@ class Radii2:
     needs_data: ClassVar[bool] = False
     n: int = setting(1000, at_least=1)
     batch: int = setting(500, at_least=1)
-    restarts: int = setting(3, at_least=1)
-    steps: int = setting(100, at_least=1)
-    polish_steps: int = setting(20, at_least=0)
+    restarts: int = setting(5, at_least=1)
+    steps: int = setting(40, at_least=1)
+    polish_steps: int = setting(40, at_least=0)
     shown: int = setting(8, at_least=1)
 
     def measure(self, subject: Subject, context: Context) -> Outcome:

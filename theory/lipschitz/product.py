@@ -157,8 +157,8 @@ def margin_radii(
     logits : ndarray, shape (n, K)
         Outputs at the n points; the label is the first largest.
     logit_error : sequence of ndarray, each of shape (n,)
-        Bounds on the errors of `logits`, and of those of the deployed network near the points;
-        each is taken off both outputs.
+        l2 bounds on the errors of `logits`, and on those of the deployed network near the points;
+        sqrt 2 of each, the most that a difference of two outputs is off, is taken off the margins.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def margin_radii(
     label = logits.argmax(axis=1)
     margins = logits[rows, label][:, None] - logits
     for error in logit_error:
-        margins = margins - 2 * error[:, None]
+        margins = margins - np.sqrt(2) * (1 + 2**-50) * error[:, None]
     last = layers[-1]
     differences = last.weight[:, None, :] - last.weight[None, :, :]
     inflation = 1 + accumulated_error(last.weight.shape[1] + 4)

@@ -1,0 +1,92 @@
+"""The bound against the number of classes, with what was measured."""
+
+import numpy as np
+from scipy import special
+
+from figures import style
+from figures.markers import draw_percentiles, legend_below, look_of
+from figures.registry import Drawing, NothingToDraw, Row, Value, figure
+from figures.view import QUARTILE, Pair, View
+from theory.claim import FloatArray
+
+_QUANTITY = "r_latent[l2]"
+_TICKS = (2, 3, 5, 10, 20, 50, 100, 1000)
+
+
+def equal_mass_quantile(q: float, n_classes: FloatArray) -> FloatArray:
+    """Return the bound on the q-quantile of r_latent for K classes of equal mass.
+
+    Examples
+    --------
+    >>> round(float(equal_mass_quantile(0.25, np.array(10.0))), 12)
+    0.157979905394
+    """
+    return -special.ndtri((1 - q) / n_classes) + special.ndtri(1 / n_classes)
+
+
+def equal_mass_mean(n_classes: FloatArray) -> FloatArray:
+    """Return the bound on E r_latent for K classes of equal mass: the integral of the survival.
+
+    Examples
+    --------
+    >>> round(float(equal_mass_mean(np.array(10.0))), 6)
+    0.473432
+    """
+    a = -special.ndtri(1 / n_classes)
+    return np.asarray(n_classes * np.exp(-0.5 * a**2) / np.sqrt(2 * np.pi) - a)
+
+
+@figure(
+    "classes",
+    title="The bound against the number of classes",
+    needs=("radii", "class_masses"),
+)
+def classes(view: View) -> Drawing:
+    """Latent distances, where the bound depends on the class masses alone."""
+    pairs = [pair for pair in view.all_pairs if _QUANTITY in pair.quantities]
+    if not pairs:
+        raise NothingToDraw("no latent radii")
+    known = look_of(pairs)
+    drawn = style.new_figure(style.TEXT, 2.75)
+    axes = drawn.subplots()
+    ks = np.unique(np.round(np.geomspace(2, 1000, 120)))
+    rows: list[Row] = []
+    for name, curve, ink, dash in (
+        ("25th percentile", equal_mass_quantile(QUARTILE, ks), style.INK, "-"),
+        ("median", equal_mass_quantile(0.5, ks), style.QUIET, (0, (4, 1.5))),
+        ("mean", equal_mass_mean(ks), style.QUIET, (0, (5, 1.2, 1.2, 1.2))),
+    ):
+        axes.plot(ks, curve, color=ink, lw=1.1, ls=dash, label=f"bound, {name}")
+        rows += [
+            {"series": f"bound, {name}", "x": int(k), "upper": float(v)}
+            for k, v in zip(ks, curve, strict=True)
+        ]
+    groups: dict[int, list[tuple[Pair, float]]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.n_classes, []).append((pair, 1.0))
+    axes.set_xscale("log")
+    rows += draw_percentiles(axes, view, groups, _QUANTITY, known, 0.075)
+    axes.set_xlim(1.7, 1000)
+    axes.set_ylim(0, None)
+    axes.set_xticks(_TICKS, [str(tick) for tick in _TICKS])
+    axes.minorticks_off()
+    axes.set_xlabel("$K$, number of classes (bound: of equal mass)")
+    axes.set_ylabel("$r_{\\mathrm{latent}}$, latent $\\ell_2$ distance")
+    legend_below(axes, known, 4)
+    numbers: dict[str, Value] = {
+        f"bound_q25_{k}": float(equal_mass_quantile(QUARTILE, np.array(float(k))))
+        for k in sorted({2, 10, 100, 1000, *groups})
+    }
+    numbers |= {"bound_mean_10": float(equal_mass_mean(np.array(10.0)))}
+    return Drawing(drawn, rows, numbers, _CAPTION)
+
+
+_CAPTION = (
+    "Upper bounds on the 25th percentile, the median and the mean of the latent robustness of any"
+    " classifier with $K$ classes of equal mass (lines), and the measured 25th percentile of every"
+    " classifier: marker, the distances that the attack found; solid bar, up to their upper 95%"
+    " confidence limit; dashed bar, down to what is certified (hollow marker: nothing is). Markers"
+    " of one $K$ are drawn side by side, each with a black dash at the 25th percentile's bound for"
+    " the classifier's own class masses. More classes leave less room for robustness; classes that"
+    " are not of equal mass leave more."
+)

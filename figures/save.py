@@ -1,0 +1,156 @@
+"""Four files a figure or table; the same records give the same bytes, and nothing twice."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from empirics.record import Record, canonical_json
+from empirics.store import write_safely
+from figures.registry import Drawing, Plate, Row, Section, Table, Value
+from figures.wording import plain
+from theory.evidence import Radii
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@cache
+def source_version() -> str:
+    """Return a hash of the code that judges and draws, and of the library that it draws with."""
+    digest = hashlib.sha256(version("matplotlib").encode())
+    folders = ("figures", "figures.plates", "theory", "theory.claims", "theory.conjectures")
+    for package in (*folders, "empirics"):
+        for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
+            if file.name.endswith((".py", ".css")):
+                digest.update(f"\0{package}/{file.name}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def content_hash(record: Record) -> str:
+    """Return a hash of all that a record holds."""
+    digest = hashlib.sha256(canonical_json([record.id, record.facts, record.provenance]).encode())
+    arrays: dict[str, Any] = dict(record.arrays)
+    for name, seen in record.evidence.items():
+        ends = (seen.lower, seen.upper)
+        arrays[f"evidence {name} {isinstance(seen, Radii)}"] = np.array(ends, dtype=np.float64)
+    for name, array in sorted(arrays.items()):
+        digest.update(f"\0{name} {array.dtype} {array.shape}\0".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def is_current(plate: Plate, folder: Path, digest: str) -> bool:
+    """Whether the four files are there and were drawn from inputs of this digest."""
+    if not all((folder / f"{plate.name}{suffix}").is_file() for suffix in plate.suffixes):
+        return False
+    try:
+        known = json.loads((folder / f"{plate.name}.json").read_bytes()).get("digest")
+    except (ValueError, AttributeError):
+        return False
+    return bool(known == digest)
+
+
+def remove(plate: Plate, folder: Path) -> None:
+    """Remove the files of a figure that today's records do not hold."""
+    for suffix in plate.suffixes:
+        (folder / f"{plate.name}{suffix}").unlink(missing_ok=True)
+
+
+def save(
+    plate: Plate, made: Drawing | Table, folder: Path, head: Mapping[str, Value], ids: Iterable[str]
+) -> None:
+    """Write the four files of a figure or table, the .json last.
+
+    Parameters
+    ----------
+    plate : Plate
+    made : Drawing or Table
+    folder : Path
+        build/figures.
+    head : mapping
+        What the .json says of its origin: preset, source, digest.
+    ids : iterable of str
+        The records that it was drawn from.
+
+    Raises
+    ------
+    InputError
+        If the disk is full or the folder cannot be written.
+    """
+    files: dict[str, bytes] = {}
+    if isinstance(made, Drawing):
+        files[".png"] = _rendered(made.figure, "png", {"Software": None})
+        # Both pictures have one layout, and it is found once.
+        made.figure.set_layout_engine("none")
+        files[".pdf"] = _rendered(made.figure, "pdf", {"CreationDate": None, "ModDate": None})
+    else:
+        files[".tex"] = _latex(made).encode()
+        files[".md"] = _markdown(made).encode()
+    files[".csv"] = _csv(made.rows).encode()
+    about = {
+        "name": plate.name,
+        "kind": plate.kind,
+        "title": plate.title,
+        "caption": made.caption,
+        **head,
+        "numbers": {f"{plate.name}.{key}": _finite(v) for key, v in made.numbers.items()},
+        "records": sorted(ids),
+    }
+    files[".json"] = (json.dumps(about, indent=1, allow_nan=False) + "\n").encode()
+    for suffix, content in files.items():
+        write_safely(folder / f"{plate.name}{suffix}", content)
+
+
+def _finite(value: Value) -> Value:
+    # JSON has no infinity; the one word that stands for it is read back by float().
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _rendered(figure: "Figure", kind: str, metadata: Mapping[str, None]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, metadata=dict(metadata))
+    return buffer.getvalue()
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    columns = dict.fromkeys(key for row in rows for key in row)
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(columns), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _latex(made: Table) -> str:
+    lines = ["% Made by `advbounds draw`; do not edit."]
+    for section in made.sections:
+        types = made.widths or "l" + "c" * (len(section.columns) - 1)
+        if section.title:
+            lines.append(rf"\par\medskip\noindent\textbf{{{section.title}}}\par\smallskip")
+        lines += [rf"\begin{{tabular}}{{@{{}}{types}@{{}}}}", r"\toprule"]
+        lines += [" & ".join(section.columns) + r" \\", r"\midrule"]
+        lines += [" & ".join(row) + r" \\" for row in section.body]
+        lines += [r"\bottomrule", r"\end{tabular}"]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(made: Table) -> str:
+    return "\n\n".join(map(_section_markdown, made.sections)) + "\n"
+
+
+def _section_markdown(section: Section) -> str:
+    rows = [section.columns, ["---"] * len(section.columns), *section.body]
+    lines = [f"**{plain(section.title)}**", ""] if section.title else []
+    for row in rows:
+        cells = (cell if cell == "---" else plain(cell).replace("|", "\\|") for cell in row)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

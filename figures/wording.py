@@ -1,0 +1,152 @@
+r"""Words, numbers and symbols for readers: LaTeX text, and the same text where no LaTeX runs.
+
+Text everywhere in this package is LaTeX with maths between dollar signs; `plain` turns it into
+Unicode with <sub> and <sup>.
+"""
+
+# ruff: noqa: RUF001  letters that look alike are what is meant
+
+import math
+import re
+
+SYMBOLS = {
+    "r_latent": r"r_{\mathrm{latent}}",
+    "r_in": r"r_{\mathrm{in}}",
+    "r_unc": r"r_{\mathrm{unc}}",
+    "lipschitz": "L",
+}
+WORDS = {
+    "r_latent": "latent distance to another label",
+    "r_in": "in-distribution distance to another label",
+    "r_unc": "unconstrained distance to another label",
+}
+NORMS = {"l2": r"\ell_2", "linf": r"\ell_\infty", "l1": r"\ell_1"}
+
+_LETTERS = {
+    "Phi": "Φ", "omega": "ω", "eta": "η", "alpha": "α", "sum": "Σ", "prod": "Π", "infty": "∞",
+    "ell": "ℓ", "Pr": "P", "lVert": "‖", "rVert": "‖", "Vert": "‖", "qquad": "  ", "quad": " ",
+    "lambda": "λ", "sigma": "σ", "sqrt": "√", "pi": "π", "mu": "μ", "epsilon": "ε", "delta": "δ",
+    "bigl": "", "bigr": "", "left": "", "right": "", "mathbb": "", "mathrm": "", "mathcal": "",
+    "mathbf": "", "ldots": "…", "dots": "…",
+}  # fmt: skip
+_RELATIONS = {
+    "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "sim": "~", "times": "×", "to": "→", "in": "∈",
+    "mapsto": "↦", "neq": "≠", "cdot": "·",
+}  # fmt: skip
+_MINUS, _THIN = "\N{MINUS SIGN}", "\N{THIN SPACE}"
+
+
+def _word(match: re.Match[str]) -> str:
+    word = match[1]
+    if word in _RELATIONS:
+        return f" {_RELATIONS[word]} "
+    before = " " if match[0].startswith(" ") else ""
+    return before + _LETTERS.get(word, word)
+
+
+def _plain_math(text: str) -> str:
+    text = re.sub(r"\\hat\s*\\omega", "ω̂", text)
+    text = re.sub(r" ?\\rVert", "‖", text)
+    text = re.sub(r" ?\\([A-Za-z]+) ?", _word, text)
+    text = re.sub(r"\\[,;:! ]", " ", text).replace(r"\|", "‖")
+    text = text.replace("-", _MINUS).replace("<", "&lt;").replace(">", "&gt;")
+    for _ in range(3):
+        # Inner groups first, so that nested sub- and superscripts resolve.
+        text = re.sub(r"_(?:\{([^{}]*)\}|([^\s{}]))", r"<sub>\1\2</sub>", text)
+        text = re.sub(r"\^(?:\{([^{}]*)\}|([^\s{}]))", r"<sup>\1\2</sup>", text)
+        text = re.sub(r"(?<![_^])\{([^{}]*)\}", r"\1", text)
+    return text
+
+
+def plain(text: str) -> str:
+    r"""Return LaTeX text as Unicode with <sub> and <sup>, for Markdown and HTML.
+
+    Parameters
+    ----------
+    text : str
+        Words with maths between dollar signs or \[ and \].
+
+    Examples
+    --------
+    >>> plain(r"$\omega^{-1}(\eta) \\le p_i$ at 5\% {,}")
+    'ω<sup>−1</sup>(η) ≤ p<sub>i</sub> at 5% ,'
+    """
+    pieces = re.split(r"(\$[^$]*\$|\\\[.*?\\\])", text, flags=re.DOTALL)
+    out = []
+    for piece in pieces:
+        if piece.startswith("$"):
+            out.append(_plain_math(piece[1:-1].replace("\\\\", "\\")))
+        elif piece.startswith(r"\["):
+            out.append(" " + _plain_math(piece[2:-2].strip()) + " ")
+        else:
+            words = piece.replace("{,}", ",").replace("--", "\N{EN DASH}").replace("~", " ")
+            words = words.replace("<", "&lt;").replace(">", "&gt;").replace(r"\,", _THIN)
+            out.append(re.sub(r"\\([%&_#$])", r"\1", words))
+    return re.sub(r" {2,}", " ", "".join(out))
+
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "·": r"$\cdot$", "×": r"$\times$", "≤": r"$\le$", "≥": r"$\ge$", "<": "$<$", ">": "$>$",
+}  # fmt: skip
+
+
+def escape(text: str) -> str:
+    r"""Return words of a record as LaTeX text.
+
+    Examples
+    --------
+    >>> escape("50% of a_b")
+    '50\\% of a\\_b'
+    """
+    return "".join(_SPECIAL.get(c, "\\" + c if c in "%&_#${}" else c) for c in text)
+
+
+def symbol(quantity: str) -> str:
+    r"""Return the mathematical symbol of a quantity's name, without dollar signs.
+
+    Examples
+    --------
+    >>> symbol("r_in[l2]"), symbol("new_one[l2]")
+    ('r_{\\mathrm{in}}', '\\mathrm{new one}')
+    """
+    name = quantity.partition("[")[0]
+    return SYMBOLS.get(name, rf"\mathrm{{{name.replace('_', ' ')}}}")
+
+
+def number(value: float, digits: int = 3) -> str:
+    r"""Return a number as LaTeX text with so many significant digits.
+
+    Examples
+    --------
+    >>> number(1797), number(0.015837), number(3.2e-7), number(float("inf"))
+    ('1{,}797', '0.0158', '$3.2 \\times 10^{-7}$', '$\\infty$')
+    """
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "{,}").replace("-", "$-$")
+    if math.isinf(value):
+        return r"$\infty$" if value > 0 else r"$-\infty$"
+    if value and not 1e-3 <= abs(value) < 1e5:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
+    text = f"{value:.{digits}g}"
+    text = f"{float(text):.0f}" if "e" in text else text
+    return text.replace("-", "$-$")
+
+
+def interval(lower: float, upper: float, decimals: int = 4) -> str:
+    r"""Return "[lower, upper]", the lower end rounded down and the upper end rounded up.
+
+    Examples
+    --------
+    >>> interval(0.12345, 0.5, 3), interval(0.0, float("inf"))
+    ('[0.123, 0.500]', '[0, $\\infty$)')
+    """
+    scale = 10.0**decimals
+    # A value that is a whole number of units but for rounding is not pushed outward.
+    low = math.floor(lower * scale * (1 + 1e-12)) / scale
+    left = "0" if lower == 0 else f"{low:.{decimals}f}"
+    if math.isinf(upper):
+        return f"[{left}, $\\infty$)"
+    return f"[{left}, {math.ceil(upper * scale * (1 - 1e-12)) / scale:.{decimals}f}]"

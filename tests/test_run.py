@@ -1,0 +1,236 @@
+"""Runs: honest intervals, resumption after a kill in the same bytes, failures that stop nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import special, stats
+
+from empirics.check import judge_records
+from empirics.config import load_preset
+from empirics.record import Record
+from empirics.run import run
+from empirics.store import Store, preset_records
+from theory.evidence import Radii
+
+CPU = torch.device("cpu")
+QUANTITIES = ("r_latent[l2]", "r_in[l2]", "r_unc[l2]")
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A preset file and the build folder in which it was run once."""
+    from tests.conftest import TINY
+
+    folder = tmp_path_factory.mktemp("tiny")
+    preset = folder / "tiny.toml"
+    preset.write_text(TINY)
+    summary = run(load_preset(str(preset)), folder / "build", CPU)
+    assert summary.failed == ()
+    assert summary.reused == 0
+    return preset, folder / "build"
+
+
+def radii_of(build: Path, title: str) -> dict[str, Radii]:
+    records, _ = preset_records("tiny", build)
+    (record,) = (r for r in records if r.request.title == title)
+    return {name: record.evidence[name] for name in QUANTITIES}
+
+
+def contents(build: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(build)): p.read_bytes() for p in build.rglob("*") if p.is_file()}
+
+
+def test_a_second_run_measures_nothing(tiny_run: tuple[Path, Path]) -> None:
+    preset, build = tiny_run
+    before = contents(build)
+    summary = run(load_preset(str(preset)), build, CPU)
+    assert summary.measured == 0
+    assert summary.reused > 10
+    assert contents(build) == before
+
+
+def test_every_interval_is_an_interval_and_every_point_is_found(
+    tiny_run: tuple[Path, Path],
+) -> None:
+    for pair in (
+        "ppca · linear",
+        "ppca · mlp",
+        "vae · linear",
+        "vae · mlp",
+        "identity · half_space",
+    ):
+        radii = radii_of(tiny_run[1], f"radii · {pair}")
+        for name, seen in radii.items():
+            assert np.all(np.isfinite(seen.upper)), (pair, name)
+            assert np.all(seen.lower <= seen.upper)
+            assert np.mean(seen.lower > 0) > 0.9
+        # A change of label in the range of g is one in image space.
+        assert np.all(radii["r_unc[l2]"].upper <= radii["r_in[l2]"].upper * (1 + 1e-6))
+
+
+def test_linear_on_affine_is_exact(tiny_run: tuple[Path, Path]) -> None:
+    for name, seen in radii_of(tiny_run[1], "radii · ppca · linear").items():
+        width = (seen.upper - seen.lower) / np.median(seen.upper)
+        assert np.median(width) < 2e-3, name
+        assert width.max() < 0.02, name
+
+
+def test_half_space_radii_follow_their_exact_law(tiny_run: tuple[Path, Path]) -> None:
+    # P(|z_1 - c| <= t) = Phi(c + t) - Phi(c - t), c = 0.5.
+    def law(t: np.ndarray) -> np.ndarray:
+        return special.ndtr(0.5 + t) - special.ndtr(0.5 - t)
+
+    for seen in radii_of(tiny_run[1], "radii · identity · half_space").values():
+        np.testing.assert_allclose(seen.lower, seen.upper, atol=1e-5)
+        assert stats.kstest(seen.upper, law).pvalue > 1e-3
+
+
+def test_no_theorem_is_violated(tiny_run: tuple[Path, Path]) -> None:
+    records, _ = preset_records("tiny", tiny_run[1])
+    verdicts = judge_records(records, 0.05)
+    assert {v.claim for v in verdicts} >= {"fawzi2018/thm1", "szegedy2014/product-of-norms"}
+    assert not [v for v in verdicts if v.outcome == "VIOLATED"]
+
+
+def test_a_planted_wrong_certificate_violates_the_theorem(tiny_run: tuple[Path, Path]) -> None:
+    records, _ = preset_records("tiny", tiny_run[1])
+
+    def planted(record: Record) -> Record:
+        if not record.request.title.startswith("radii"):
+            return record
+        far = {name: Radii(s.upper * 0 + 50, s.upper + 50) for name, s in record.evidence.items()}
+        return Record(record.request, far, record.facts)
+
+    verdicts = judge_records([planted(r) for r in records], 0.05, "fawzi2018/thm1")
+    assert {v.outcome for v in verdicts} == {"VIOLATED"}
+
+
+def test_a_weak_attack_alone_decides_nothing(tiny_run: tuple[Path, Path]) -> None:
+    records, _ = preset_records("tiny", tiny_run[1])
+
+    def weak(record: Record) -> Record:
+        if not record.request.title.startswith("radii"):
+            return record
+        none = {n: Radii(0 * s.lower, s.upper + 1e3) for n, s in record.evidence.items()}
+        return Record(record.request, none, record.facts)
+
+    verdicts = judge_records([weak(r) for r in records], 0.05, "fawzi2018/thm1")
+    assert {v.outcome for v in verdicts} == {"UNDECIDED"}
+
+
+def test_without_a_modulus_the_theorem_is_out_of_scope(tiny_run: tuple[Path, Path]) -> None:
+    records, _ = preset_records("tiny", tiny_run[1])
+    known = [r for r in records if r.request.plugin != "modulus"]
+    verdicts = judge_records(known, 0.05, "fawzi2018/thm1")
+    assert {v.outcome for v in verdicts} == {"OUT OF SCOPE"}
+    assert any("no certified modulus" in v.reason for v in verdicts)
+
+
+def command(preset: Path, build: Path, *more: str) -> list[str]:
+    code = "import sys; from theory.command import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-c", code, "run", str(preset), "--build", str(build), *more]
+
+
+def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(
+    tiny_run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    preset, whole = tiny_run
+    build = tmp_path / "build"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    for after in (3, 9):
+        with subprocess.Popen(
+            command(preset, build, "--device", "cpu"), env=environment, stderr=subprocess.DEVNULL
+        ) as process:
+            deadline = time.monotonic() + 60
+            while process.poll() is None and time.monotonic() < deadline:
+                if len(list(build.glob("records/*.json"))) >= after:
+                    process.send_signal(signal.SIGKILL)
+                    break
+                time.sleep(0.002)
+    assert 0 < len(list(build.glob("records/*.json"))) < len(list(whole.glob("records/*.json")))
+    done = subprocess.run(
+        command(preset, build, "--device", "cpu"), env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    left = {k: v for k, v in contents(build).items() if not k.endswith(".part")}
+    assert left == contents(whole)
+
+
+def test_a_damaged_record_is_measured_again_in_the_same_bytes(
+    tiny_run: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    preset, build = tiny_run
+    before = contents(build)
+    victim = sorted(build.glob("records/*.json"))[3]
+    victim.write_bytes(victim.read_bytes()[:100])
+    summary = run(load_preset(str(preset)), build, CPU)
+    assert summary.measured == 1
+    assert victim.name in capsys.readouterr().err
+    after = contents(build)
+    for path in build.glob("records/*.damaged"):
+        after.pop(str(path.relative_to(build)))
+        path.unlink()
+    assert after == before
+
+
+def test_lost_checkpoints_are_trained_again_alike(
+    tiny_run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    preset, build = tiny_run
+    before = contents(build)
+    for path in build.glob("checkpoints/*"):
+        path.unlink()
+    store = Store(build)
+    victim = next(
+        c for c in store.plan("tiny") or [] if store.get(c).request.title == "radii · vae · mlp"
+    )
+    (build / "records" / f"{victim}.json").unlink()
+    run(load_preset(str(preset)), build, CPU)
+    after = contents(build)
+    assert all(before[name] == after[name] for name in after)
+    assert f"records/{victim}.json" in after
+
+
+def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path, tiny_preset: Path) -> None:
+    text = tiny_preset.read_text()
+    tiny_preset.write_text(text.replace('name = "mlp"', 'name = "mlp"\nlearning_rate = 1e30'))
+    done = subprocess.run(
+        command(tiny_preset, tmp_path / "build", "--device", "cpu"), capture_output=True, text=True
+    )
+    assert done.returncode == 3
+    assert "train classifier · ppca · mlp: not measured: the loss is" in done.stderr
+    radii_of(tmp_path / "build", "radii · vae · linear")
+    records, _ = preset_records("tiny", tmp_path / "build")
+    assert not any(r.request.title.endswith("· mlp") for r in records)
+
+
+def test_given_weights_are_used_and_checked_first(
+    tiny_run: tuple[Path, Path], tmp_path: Path, tiny_preset: Path
+) -> None:
+    _, build = tiny_run
+    store = Store(build)
+    requests = [store.get(c).request for c in store.plan("tiny") or []]
+    trained = next(r for r in requests if r.title == "train classifier · vae · mlp")
+    weights = tmp_path / "mlp.safetensors"
+    weights.write_bytes(store.checkpoint(trained).read_bytes())
+    text = tiny_preset.read_text()
+    tiny_preset.write_text(text.replace("width = 12", 'width = 12\nweights = "mlp.safetensors"'))
+    again = tmp_path / "build"
+    run(load_preset(str(tiny_preset)), again, CPU)
+    titles = [r.request.title for r in preset_records("tiny", again)[0]]
+    assert "train classifier · vae · mlp" not in titles
+    assert "radii · vae · mlp" in titles
+
+    tiny_preset.write_text(tiny_preset.read_text().replace("width = 12", "width = 13"))
+    done = subprocess.run(command(tiny_preset, tmp_path / "other"), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "has shape (12,), the architecture needs (13,)" in done.stderr
+    assert not (tmp_path / "other").exists()
