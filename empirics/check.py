@@ -1,6 +1,7 @@
 """Claims meet records: every claim whose quantity and facts fit is judged, and none is named."""
 
 import fnmatch
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ from empirics.facts import facts_about, subject_label
 from empirics.record import Record
 from theory.claim import CLAIMS, Claim, Facts, Kind, LawBound, OutOfScopeError, Quantity, Status
 from theory.evidence import Interval, Radii
+from theory.statistics import dkw_halfwidth
 from theory.verdict import (
     Judgement,
     Outcome,
@@ -19,8 +21,6 @@ from theory.verdict import (
     judge_together,
 )
 
-RANGE = (0.05, 0.9)
-"""HOLDS is declared where the bound lies between these probabilities: fixed for all laws."""
 FACT_SHARE = 0.1
 """The part of each law's alpha that pays for its estimated class masses."""
 
@@ -93,10 +93,36 @@ def law_bound(claim: Claim, facts: Facts, quantity: Quantity, level: float) -> L
     return bound
 
 
-def _judge_law(cell: _Cell, level: float) -> Judgement:
+def declared_range(n: int, level: float) -> tuple[float, float]:
+    """Return the probabilities of the bound between which HOLDS is declared, from n alone.
+
+    With a band of half-width e they are 4 e and 1 - 2 e: where a law that lies a quarter above
+    the bound, or half-way between the bound and 1, just stands clear of its band. Nearer to 0 or
+    1 no law of n points could. With too few points the range is empty (the first exceeds the
+    second), and HOLDS is never said.
+
+    Parameters
+    ----------
+    n : int
+        Number of points.
+    level : float
+        Level of one law, before any other is decided.
+
+    Examples
+    --------
+    >>> low, high = declared_range(2000, 0.05 / 30)
+    >>> round(low, 3), round(high, 3)
+    (0.162, 0.919)
+    """
+    e = dkw_halfwidth(n, level * (1 - FACT_SHARE))
+    return 4 * e, 1 - 2 * e
+
+
+def _judge_law(cell: _Cell, level: float, first_level: float) -> Judgement:
     radii: Radii = cell.seen[0]
     bound = law_bound(cell.claim, cell.facts, cell.quantities[0], level)
-    eta_range = (bound.quantile(RANGE[0]), bound.quantile(RANGE[1]))
+    low, high = declared_range(radii.n, first_level)
+    eta_range = (bound.quantile(low), bound.quantile(high)) if low < high else None
     left = level * (1 - FACT_SHARE)
     return judge_law(radii.lower, radii.upper, bound, left, eta_range=eta_range)
 
@@ -112,7 +138,7 @@ def _judge_exactly(cell: _Cell) -> Judgement:
 def _out_of_scope(cell: _Cell, alpha: float) -> Judgement | None:
     try:
         if cell.claim.kind is Kind.LAW:
-            _judge_law(cell, alpha)
+            _judge_law(cell, alpha, alpha)
         else:
             _judge_exactly(cell)
     except OutOfScopeError as reason:
@@ -173,7 +199,8 @@ def judge_records(records: Sequence[Record], alpha: float, pattern: str = "*") -
             judged[i] = _judge_exactly(cell)
     for status in Status:
         laws = [i for i, c in enumerate(cells) if i not in judged and c.claim.status is status]
-        together = judge_together([cells[i] for i in laws], _judge_law, alpha)
+        judge = functools.partial(_judge_law, first_level=alpha / max(len(laws), 1))
+        together = judge_together([cells[i] for i in laws], judge, alpha)
         judged |= dict(zip(laws, together, strict=True))
     order = sorted(range(len(cells)), key=lambda i: cells[i].claim.id)
     return [_verdict(cells[i], judged[i], alpha) for i in order]

@@ -1,5 +1,6 @@
 """Moduli of continuity and their generalised inverses, against brute force on random tables."""
 
+import itertools
 import json
 
 import numpy as np
@@ -26,7 +27,7 @@ def on_grid(distances: list[int], values: list[int]) -> tuple[np.ndarray, np.nda
     for t, v in zip(distances, values, strict=True):
         knots.append((float(t), max(float(v), knots[-1][1])))
     grid, heights = [0.0], [0.0]
-    for (t0, v0), (t1, v1) in zip(knots[:-1], knots[1:], strict=True):
+    for (t0, v0), (t1, v1) in itertools.pairwise(knots):
         for k in range(1, round((t1 - t0) / STEP) + 1):
             grid.append(t0 + k * STEP)
             heights.append(v0 + (v1 - v0) * k * STEP / (t1 - t0))

@@ -49,7 +49,7 @@ def judge_law(
     bound: LawBound | Callable[[FloatArray], FloatArray],
     alpha: float,
     *,
-    eta_range: tuple[float, float],
+    eta_range: tuple[float, float] | None,
 ) -> Judgement:
     """Judge F(eta) >= B(eta) for all eta, F the distribution function of a radius.
 
@@ -67,9 +67,10 @@ def judge_law(
     alpha : float
         Probability of a wrong outcome of either kind, in (0, 1/2]: each of the two outcomes uses
         a one-sided band of level alpha, and only one of them can be wrong.
-    eta_range : tuple of float
+    eta_range : tuple of float or None
         [eta_min, eta_max] on which HOLDS is declared, fixed before the radii are seen. Both ends
-        matter: no number of points shows F > 0 arbitrarily near eta = 0, nor F near 1.
+        matter: no number of points shows F > 0 arbitrarily near eta = 0, nor F near 1. None: n is
+        too small for any range, and HOLDS is never said.
 
     Returns
     -------
@@ -90,9 +91,9 @@ def judge_law(
     low = bound.lower if isinstance(bound, LawBound) else bound
     high = bound.upper if isinstance(bound, LawBound) else bound
 
-    # Violation: B rises, F_n steps, so the supremum of B - F_n is a left limit at a point.
-    points = np.unique(lower[np.isfinite(lower)])
-    points = np.append(points, np.inf) if np.isinf(lower).any() else points
+    # Violation: B rises, F_n steps, so the supremum of B - F_n is a left limit at a point; there is
+    # none at 0, where nothing is certified.
+    points = np.unique(lower[lower > 0])
     if points.size:
         below = np.searchsorted(np.sort(lower), points, side="left") / n
         excess = low(points) - below
@@ -106,6 +107,8 @@ def judge_law(
                 slack=float(e - excess[worst]),
             )
 
+    if eta_range is None:
+        return Judgement(Outcome.UNDECIDED, f"n = {n} is too small to declare any range of eta")
     start, stop = eta_range
     if not (0 <= start <= stop):
         raise ValueError(f"eta_range must be two distances, the smaller first, got {eta_range}")
@@ -117,7 +120,8 @@ def judge_law(
         np.searchsorted(sorted_upper, inside, side="left"),
         np.searchsorted(sorted_upper, stop, side="right"),
     )
-    margin = counts / n - e - high(etas)
+    # The band ends at 0, and a bound of 0 is met there by every law.
+    margin = np.maximum(counts / n - e, 0.0) - high(etas)
     # Shares of the range in units of the bound's probability, which no choice of eta unit changes.
     share = np.diff(np.concatenate([high(np.array([start])), high(etas)]))
     total = share.sum()
@@ -184,7 +188,8 @@ def judge_pointwise(left: Radii, right: Radii, rtol: float = 1e-4) -> Judgement:
     tolerance = rtol * float(np.median(finite)) if finite.size else 0.0
     shown = left.upper <= right.lower + tolerance
     decided = float(shown.mean())
-    gaps = right.lower - left.upper
+    with np.errstate(invalid="ignore"):
+        gaps = right.lower - left.upper
     slack = float(np.min(np.where(np.isnan(gaps), 0.0, gaps)))
     if shown.all():
         return Judgement(
@@ -192,7 +197,7 @@ def judge_pointwise(left: Radii, right: Radii, rtol: float = 1e-4) -> Judgement:
         )
     return Judgement(
         Outcome.UNDECIDED,
-        f"shown at {decided:.0%} of the points; at the others the intervals overlap",
+        f"shown at {int(shown.sum())} of {left.n} points; at the others the intervals overlap",
         slack,
         decided,
     )

@@ -11,7 +11,7 @@ def deepfool(
     x: torch.Tensor,
     y: torch.Tensor,
     *,
-    steps: int = 20,
+    steps: int = 10,
     overshoot: float = 0.02,
     rivals: int = 9,
 ) -> torch.Tensor:

@@ -13,7 +13,7 @@ from figures.view import View
 _SHOWN = 12
 _LINES = (
     ("samples", "samples"),
-    ("nearest", "nearest training image"),
+    ("nearest", "nearest\ntraining image"),
     ("test_images", "real test images"),
     ("reconstructions", "their reconstructions"),
 )

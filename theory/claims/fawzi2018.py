@@ -133,7 +133,7 @@ def quantile_upper_bound(
     -------
     ndarray
         omega(t_q) with sum_i G_{t_q}(p_i) = 1 - q; 0 at q = 0; +inf where no eta qualifies (q = 1,
-        or q above the bound's limit because one class has mass 1).
+        or q above the bound's limit: one class has mass 1, or t_q lies beyond a sampled modulus).
 
     Raises
     ------
@@ -156,8 +156,9 @@ def quantile_upper_bound(
     if not np.all((q >= 0) & (q <= 1)):
         raise ValueError(f"probability must lie in [0, 1], got {probability!r}")
     t = np.vectorize(_latent_quantile, otypes=[np.float64], excluded={1})(q, _offsets(p))
-    finite = np.where(np.isfinite(t), t, 0.0)
-    return np.where(q == 0, 0.0, np.where(np.isfinite(t), modulus(finite), np.inf))
+    # A sampled modulus says nothing beyond its last distance: no eta leads there.
+    reached = np.isfinite(t) & (t <= modulus.inverse(np.inf))
+    return np.where(q == 0, 0.0, np.where(reached, modulus(np.where(reached, t, 0.0)), np.inf))
 
 
 def _latent_quantile(q: float, offsets: FloatArray) -> float:
@@ -290,6 +291,8 @@ def theorem1_sampled(facts: Facts, quantity: Quantity, alpha: float) -> LawBound
 
     A sampled modulus is a lower estimate, so the bound may claim too much; a violation would
     refute the estimate, not the theorem. This is how the paper's image-space columns were made.
+
+    Hypotheses: those of Theorem 1, with a sampled modulus in place of a certified one.
     """
     moduli = _known_moduli(facts, quantity, certified=False)
     if not moduli:

@@ -1,0 +1,74 @@
+"""The README tells the truth: its example runs, its plug-ins work, its picture is there."""
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+import theory
+from empirics.attacks import ATTACKS, attack
+from empirics.plugins import CLASSIFIERS, classifier
+from empirics.settings import setting
+from empirics.train import Training
+from theory.claim import (
+    CLAIMS,
+    Kind,
+    LawBound,
+    OutOfScopeError,
+    Quantity,
+    Ref,
+    Relation,
+    theorem,
+)
+
+ROOT = Path(theory.__file__).parents[1]
+README = ROOT / "README.md"
+pytestmark = pytest.mark.skipif(not README.exists(), reason="installed without its repository")
+
+
+def snippets() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    example = snippets()[0]
+    code = [line for line in example.splitlines() if line and not line.startswith(("#", "    "))]
+    assert len(code) <= 12
+    exec(compile(example, "README", "exec"), {})
+    assert "Outcome.HOLDS" in capsys.readouterr().out
+
+
+def test_the_plug_ins_register_and_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    for registry in (CLAIMS, CLASSIFIERS, ATTACKS):
+        len(registry)  # found before it is copied
+        monkeypatch.setattr(registry, "_items", dict(registry._items))
+    scope: dict[str, Any] = {
+        **{"theorem": theorem, "Kind": Kind, "Quantity": Quantity, "Relation": Relation},
+        **{"Ref": Ref, "LawBound": LawBound, "OutOfScopeError": OutOfScopeError},
+        **{"classifier": classifier, "dataclass": dataclasses.dataclass, "Training": Training},
+        **{"ClassVar": ClassVar, "setting": setting, "nn": nn, "math": math, "attack": attack},
+    }
+    for snippet in snippets()[1:]:
+        exec(compile(snippet, "README", "exec"), scope)
+    with pytest.raises(OutOfScopeError, match="class masses"):
+        CLAIMS["author2027/thm1"].evaluate({}, Quantity("r_in", "l2"), 0.05)
+    module = CLASSIFIERS["wide"](width=7).build((1, 4, 4), 3)
+    assert module(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
+    assert callable(ATTACKS["mine"])
+
+
+def test_the_picture_is_there_and_small() -> None:
+    (picture,) = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README.read_text())
+    assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
+    assert (ROOT / picture).stat().st_size <= 200_000
+
+
+def test_every_command_that_is_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"`?make ([a-z]+)", README.read_text()):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

@@ -1,0 +1,260 @@
+"""Verdicts: cases worked by hand, error rates by simulation, one-sidedness, and Holm."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from theory.claim import FloatArray, LawBound, Relation
+from theory.evidence import Interval, Radii
+from theory.verdict import (
+    Judgement,
+    Outcome,
+    judge_law,
+    judge_pointwise,
+    judge_scalar,
+    judge_together,
+)
+
+HOLDS, VIOLATED, UNDECIDED = Outcome.HOLDS, Outcome.VIOLATED, Outcome.UNDECIDED
+EIGHT = np.arange(1.0, 9.0)
+QUARTER = float(np.exp(-1.0))
+"""The level at which the band of 8 points is 1/4 wide."""
+
+Law = Callable[[FloatArray], FloatArray]
+
+
+def line(shift: float) -> Law:
+    return lambda eta: np.clip((eta + shift) / 8, 0, 1)
+
+
+def eighths(bound: Law | LawBound, lower: FloatArray, upper: FloatArray) -> Judgement:
+    return judge_law(lower, upper, bound, QUARTER, eta_range=(4.0, 8.0))
+
+
+def level(value: float) -> Law:
+    """A constant, reached in a continuous way."""
+    return lambda eta: value * np.minimum(eta, 1e-3) / 1e-3
+
+
+@pytest.mark.parametrize(
+    ("shift", "outcome", "slack", "words"),
+    [
+        # sup of B - F_n: (shift + 1) / 8 against 1/4; inf of F_n - B: -(shift + 1) / 8.
+        (1.1, VIOLATED, 0.25 - 2.1 / 8, "certificates for 8 of 8 points beyond it"),
+        (0.9, UNDECIDED, -1.9 / 8 - 0.25, "n = 8 points do not tell the law from the bound"),
+        (-0.5, UNDECIDED, -0.5 / 8 - 0.25, "n = 8 points do not tell the law from the bound"),
+        (-2.9, UNDECIDED, 1.9 / 8 - 0.25, "n = 8 is too small, all points seen agree"),
+        (-3.1, HOLDS, 2.1 / 8 - 0.25, r"on eta in \[4, 8\], by at least 0.01[23] beyond"),
+    ],
+)
+def test_eight_exact_points(shift: float, outcome: Outcome, slack: float, words: str) -> None:
+    for order in (EIGHT, np.random.default_rng(0).permutation(EIGHT)):
+        judgement = eighths(line(shift), order, order)
+        assert judgement.outcome is outcome
+        assert judgement.slack == pytest.approx(slack, abs=1e-12)
+        assert judgement.decided == (1.0 if outcome is HOLDS else 0.0)
+        assert re.search(words, judgement.reason)
+
+
+def test_a_stronger_attack_would_decide() -> None:
+    judgement = eighths(line(-3.1), 0 * EIGHT, 20 + EIGHT)
+    assert judgement.outcome is UNDECIDED
+    assert "intervals are too wide: a stronger attack would decide" in judgement.reason
+
+
+def test_part_of_the_range_is_decided() -> None:
+    # F_n - 1/4 at the left limits 5, 6, 7, 8: .25, .375, .5, .625; the bound: .2, .4, .6, .8.
+    judgement = eighths(lambda eta: np.clip((eta - 4) / 5, 0, 1), EIGHT, EIGHT)
+    assert judgement.outcome is UNDECIDED
+    assert judgement.decided == pytest.approx(0.25)
+    assert judgement.slack == pytest.approx(0.625 - 0.8)
+    assert judgement.reason.startswith("25% of the range decided")
+
+
+@pytest.mark.parametrize(
+    ("points", "value", "outcome"),
+    [
+        ([3.0] * 8, 0.26, VIOLATED),
+        ([3.0] * 8, 0.24, HOLDS),
+        ([0.0] * 4 + [5.0] * 4, 0.74, UNDECIDED),
+        ([0.0] * 4 + [5.0] * 4, 0.76, VIOLATED),
+        ([0.0] * 8, 0.74, HOLDS),
+        ([0.0] * 8, 0.76, UNDECIDED),
+        ([0.0] * 6 + [9.0] * 2, 0.49, HOLDS),
+        ([0.0] * 6 + [9.0] * 2, 0.51, UNDECIDED),
+        ([0.0] * 6 + [8.0] * 2, 0.51, UNDECIDED),
+        ([0.0] * 6 + [np.inf] * 2, 0.49, HOLDS),
+        ([np.inf] * 8, 0.26, VIOLATED),
+    ],
+)
+def test_ties_and_ends_of_the_range(points: list[float], value: float, outcome: Outcome) -> None:
+    assert eighths(level(value), np.array(points), np.array(points)).outcome is outcome
+
+
+def test_each_end_of_an_estimated_bound_serves_its_own_outcome() -> None:
+    def between(low: float, high: float) -> LawBound:
+        return LawBound(line(low), line(high), lambda q: 8 * q)
+
+    for low, high, outcome in [
+        (0.9, 9.0, UNDECIDED),
+        (1.1, 9.0, VIOLATED),
+        (-9.0, -2.9, UNDECIDED),
+        (-9.0, -3.1, HOLDS),
+    ]:
+        assert eighths(between(low, high), EIGHT, EIGHT).outcome is outcome
+
+
+@pytest.mark.parametrize("eta_range", [(2.0, 1.0), (-1.0, 1.0), (0.0, np.nan)])
+def test_ranges_that_are_none(eta_range: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="two distances, the smaller first"):
+        judge_law(0 * EIGHT, EIGHT, line(-3.1), QUARTER, eta_range=eta_range)
+
+
+@pytest.mark.parametrize("start", [0.0, 2.5])
+def test_where_the_bound_is_nothing_there_is_nothing_to_show(start: float) -> None:
+    for bound in (line(-3.1), level(0.0)):
+        judgement = judge_law(0 * EIGHT, EIGHT, bound, QUARTER, eta_range=(start, 8.0))
+        assert (judgement.outcome, judgement.decided) == (HOLDS, 1.0)
+
+
+def test_worked_example_of_a_thousand_points() -> None:
+    points = np.repeat([0.0, 1.5], [850, 150])
+    half = np.sqrt(np.log(20) / 2000)
+    cases = [(half + 1e-9, VIOLATED), (half - 1e-9, UNDECIDED), (-half - 1e-9, HOLDS)]
+    for above, outcome in [*cases, (-half + 1e-9, UNDECIDED)]:
+        bound = level(0.85 + above)
+        seen = judge_law(points, points, bound, 0.05, eta_range=(0.6, 1.4)).outcome
+        assert seen is outcome
+
+
+def outcomes(n: int, runs: int, bound: Law, eta_range: tuple[float, float]) -> dict[Outcome, float]:
+    """Frequencies of the outcomes on exact radii that are uniform on [0, 1], at level 0.2."""
+    rng, seen = np.random.default_rng(n), []
+    for _ in range(runs):
+        radii = rng.uniform(size=n)
+        seen.append(judge_law(radii, radii, bound, 0.2, eta_range=eta_range).outcome)
+    return {outcome: seen.count(outcome) / runs for outcome in Outcome}
+
+
+def test_a_tight_theorem_is_violated_at_most_at_its_level() -> None:
+    runs = 2500
+    found = outcomes(60, runs, lambda eta: np.clip(eta, 0, 1), (0.1, 0.9))
+    # The law is the bound itself: DKW's constant is nearly exact, so the level is nearly spent.
+    assert 0.1 < found[VIOLATED] < 0.2 + 4 * np.sqrt(0.16 / runs)
+    assert found[HOLDS] < 0.2
+
+
+@pytest.mark.parametrize("eta_range", [(0.5, 0.5), (0.3, 0.6)])
+def test_a_false_claim_holds_at_most_at_its_level(eta_range: tuple[float, float]) -> None:
+    # Above the law by a hair, and only near one end, where holding is easiest to fake.
+    found = outcomes(60, 2500, lambda eta: np.clip(eta + 1e-9, 0, eta_range[1] + 1e-9), eta_range)
+    assert found[HOLDS] < 0.2 + 4 * np.sqrt(0.16 / 2500)
+    assert eta_range != (0.5, 0.5) or found[HOLDS] > 0.03
+
+
+def test_a_clearly_false_claim_is_violated_and_a_clearly_true_one_holds() -> None:
+    assert outcomes(200, 50, lambda eta: np.clip(2 * eta, 0, 1), (0.1, 0.9))[VIOLATED] == 1
+    assert outcomes(200, 50, lambda eta: np.clip(eta - 0.3, 0, 1), (0.4, 0.9))[HOLDS] == 1
+
+
+@given(
+    st.lists(st.floats(0, 10), min_size=20, max_size=60),
+    st.floats(0.01, 1),
+    st.floats(0, 1),
+    st.floats(0, 20),
+)
+def test_no_side_decides_what_it_cannot_know(
+    radii: list[float], at_zero: float, slope: float, stop: float
+) -> None:
+    def bound(eta: FloatArray) -> FloatArray:
+        return np.clip(at_zero + slope * eta, 0, 1)
+
+    points = np.array(radii)
+    attacked = judge_law(0 * points, points, bound, 0.4, eta_range=(0.0, stop))
+    assert attacked.outcome is not VIOLATED
+    certified = judge_law(points, points + np.inf, bound, 0.4, eta_range=(0.0, stop))
+    assert certified.outcome is not HOLDS
+
+
+def radii_of(*intervals: tuple[float, float]) -> Radii:
+    return Radii(*np.array(intervals).T)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "outcome", "decided"),
+    [
+        ([(0, 1), (2, 2)], [(1, 9), (3, 3)], HOLDS, 1.0),
+        ([(0, 1.0003), (0, 2)], [(1, 4), (3, 4)], HOLDS, 1.0),
+        ([(0, 1.0005), (0, 2)], [(1, 4), (3, 4)], UNDECIDED, 0.5),
+        ([(0, 1), (3.1, 4)], [(1, 9), (0, 3)], VIOLATED, 0.0),
+        ([(0, np.inf), (0, 1)], [(0, np.inf), (2, 3)], UNDECIDED, 0.5),
+        ([(0, np.inf), (0, 1)], [(np.inf, np.inf), (2, 3)], HOLDS, 1.0),
+    ],
+)
+def test_pointwise(
+    left: list[tuple[float, float]],
+    right: list[tuple[float, float]],
+    outcome: Outcome,
+    decided: float,
+) -> None:
+    judgement = judge_pointwise(radii_of(*left), radii_of(*right), rtol=1e-4)
+    assert (judgement.outcome, judgement.decided) == (outcome, decided)
+    assert (judgement.slack < 0) or outcome is HOLDS
+
+
+def test_pointwise_needs_the_same_points() -> None:
+    with pytest.raises(ValueError, match="the two sides have 1 and 2 points"):
+        judge_pointwise(radii_of((0, 1)), radii_of((0, 1), (0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("ends", "outcome", "slack"),
+    [
+        ((1, 2), HOLDS, 1),
+        ((1, 3), HOLDS, 0),
+        ((1, 4), UNDECIDED, -1),
+        ((3, 4), UNDECIDED, -1),
+        ((3.5, 4), VIOLATED, -0.5),
+        ((3.5, np.inf), VIOLATED, -0.5),
+        ((1, np.inf), UNDECIDED, -np.inf),
+    ],
+)
+def test_scalar(ends: tuple[float, float], outcome: Outcome, slack: float) -> None:
+    low, high = ends
+    at_most = judge_scalar(Interval(low, high), Relation.AT_MOST, 3.0)
+    at_least = judge_scalar(Interval(-high, -low), Relation.AT_LEAST, -3.0)
+    for judgement in (at_most, at_least):
+        assert (judgement.outcome, judgement.slack) == (outcome, slack)
+        assert judgement.decided == (outcome is HOLDS)
+
+
+def holm(p_values: list[float], alpha: float) -> set[int]:
+    """The rejections of Holm's procedure, by its definition on sorted p-values."""
+    order, rejected = np.argsort(p_values, kind="stable"), set()
+    for rank, i in enumerate(order):
+        if p_values[i] > alpha / (len(p_values) - rank):
+            break
+        rejected.add(int(i))
+    return rejected
+
+
+p_value = st.floats(1e-6, 0.2) | st.just(1.0)
+
+
+@given(st.lists(st.tuples(st.booleans(), p_value), max_size=12), st.floats(0.01, 0.5))
+def test_together_is_holm_for_each_outcome(cells: list[tuple[bool, float]], alpha: float) -> None:
+    def judge(cell: tuple[bool, float], level: float) -> Judgement:
+        against, p = cell
+        outcome = UNDECIDED if p > level else VIOLATED if against else HOLDS
+        return Judgement(outcome, "", decided=level)
+
+    found = judge_together(cells, judge, alpha)
+    for against, outcome in ((True, VIOLATED), (False, HOLDS)):
+        rejected = holm([p if side is against else 1.0 for side, p in cells], alpha)
+        assert {i for i, verdict in enumerate(found) if verdict.outcome is outcome} == rejected
+    for verdict in found:
+        assert verdict.outcome is not UNDECIDED or verdict.decided == alpha / len(cells)
