@@ -39,8 +39,7 @@ lint: $(VENV)/installed ## lint, types, import contracts
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/lint-imports --no-timing > .lint.log 2>&1 || { cat .lint.log; rm -f .lint.log; exit 1; }
-	@rm -f .lint.log
+	@report=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$report"; exit 1; }
 
 figures: $(VENV)/installed ## draw every figure from the records, measured here or frozen
 	@$(ADV) draw $(RECORDS)

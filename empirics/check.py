@@ -112,7 +112,7 @@ def declared_range(n: int, level: float) -> tuple[float, float]:
     --------
     >>> low, high = declared_range(2000, 0.05 / 30)
     >>> round(low, 3), round(high, 3)
-    (0.162, 0.919)
+    (0.161, 0.919)
     """
     e = dkw_halfwidth(n, level * (1 - FACT_SHARE))
     return 4 * e, 1 - 2 * e

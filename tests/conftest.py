@@ -1,9 +1,13 @@
 """Shared by all tests: the skip of tests whose data are not there, and small presets."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Test processes run side by side: more threads than cores would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from empirics.data import locate
 from theory.errors import InputError
