@@ -46,7 +46,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
         odd = sorted(state.keys() ^ wanted.keys())[0]
         side = "missing from the file" if odd in wanted else "not in the architecture"
         raise InputError(f"{path}: weight '{odd}' is {side}")
-    for name, tensor in state.items():
+    for name in wanted:
+        tensor = state[name]
         if tensor.shape != wanted[name].shape:
             raise InputError(
                 f"{path}: weight '{name}' has shape {tuple(tensor.shape)}, the architecture needs"

@@ -1,6 +1,7 @@
 """Runs: honest intervals, resumption after a kill in the same bytes, failures that stop nothing."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -163,6 +164,32 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(
     assert left == contents(whole)
 
 
+def test_a_full_disk_stops_the_run_with_one_line_and_loses_nothing(
+    tiny_run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    preset, whole = tiny_run
+    build = tmp_path / "build"
+
+    def small_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+    stopped = subprocess.run(
+        command(preset, build, "--device", "cpu"),
+        preexec_fn=small_disk,
+        capture_output=True,
+        text=True,
+    )
+    assert stopped.returncode == 2
+    assert "cannot be written" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    kept = contents(build)
+    assert any(name.startswith("records/") for name in kept)
+    run(load_preset(str(preset)), build, CPU)
+    assert contents(build) == contents(whole)
+    assert all(contents(build)[name] == kept[name] for name in kept)
+
+
 def test_a_damaged_record_is_measured_again_in_the_same_bytes(
     tiny_run: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,5 +259,5 @@ def test_given_weights_are_used_and_checked_first(
     done = subprocess.run(command(tiny_preset, tmp_path / "other"), capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "has shape (12,), the architecture needs (13,)" in done.stderr
+    assert "'1.weight' has shape (12, 64), the architecture needs (13, 64)" in done.stderr
     assert not (tmp_path / "other").exists()

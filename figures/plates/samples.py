@@ -15,7 +15,7 @@ _LINES = (
     ("samples", "samples"),
     ("nearest", "nearest\ntraining image"),
     ("test_images", "real test images"),
-    ("reconstructions", "their reconstructions"),
+    ("reconstructions", "reconstructions"),
 )
 
 
