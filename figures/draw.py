@@ -2,17 +2,14 @@
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from empirics.record import canonical_json
 from empirics.store import Store, preset_records
 from figures.numbers import write_numbers
-from figures.registry import FIGURES, NothingToDraw, Plate, Value
+from figures.registry import FIGURES, Plate, Value
 from figures.save import content_hash, is_current, remove, save, source_version
+from figures.view import NothingToDraw, View
 from theory.command import log
-
-if TYPE_CHECKING:
-    from figures.view import View
 
 ALPHA = 0.05
 
@@ -41,8 +38,6 @@ def draw(preset: str, build: Path, only: str | None = None, alpha: float = ALPHA
         If there are no records (names the command that makes them), the figure is not known, or
         the files cannot be written.
     """
-    from figures.view import View
-
     plates = [FIGURES[only]] if only else list(FIGURES.values())
     records, source = preset_records(preset, build)
     plan = Store(build).plan(preset)

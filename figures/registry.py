@@ -17,10 +17,6 @@ Value = float | int | str | None
 Row = Mapping[str, Value]
 
 
-class NothingToDraw(Exception):
-    """The records hold nothing that this figure or table could show; says what is missing."""
-
-
 @dataclass(frozen=True)
 class Drawing:
     """A figure, with the rows of its .csv and the numbers that it gives the paper.

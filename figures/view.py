@@ -11,7 +11,6 @@ import numpy as np
 from empirics.check import FACT_SHARE, Verdict, judge_records, law_bound
 from empirics.facts import facts_about
 from empirics.record import Record
-from figures.registry import NothingToDraw
 from theory.claim import CLAIMS, Kind, LawBound, OutOfScopeError, Quantity
 from theory.evidence import Radii
 from theory.statistics import dkw_halfwidth, quantile_interval
@@ -22,6 +21,10 @@ QUARTILE = 0.25
 """The quantile of the papers' tables: a quarter of all points is at most this robust."""
 QUANTILE_ALPHA = 0.05
 """Each confidence interval of a quantile, by itself, misses with at most this probability."""
+
+
+class NothingToDraw(Exception):
+    """The records hold nothing that a figure or table could show; says what is missing."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A claim: data plus one pure function. Theorems and conjectures register themselves here."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -151,51 +152,25 @@ CLAIMS: Registry[Claim] = Registry(
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _register(status: Status, id: str, **fields: Any) -> Decorator:  # noqa: ANN401
+def _register(
+    status: Status,
+    id: str,
+    *,
+    kind: Kind,
+    quantities: tuple[Quantity, ...],
+    relation: Relation,
+    ref: Ref,
+    statement: str,
+) -> Decorator:
+    """Return a decorator that registers a function as a claim; the fields are those of `Claim`."""
+
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        CLAIMS.register(id, Claim(id=id, status=status, evaluate=function, **fields))
+        claim = Claim(id, kind, quantities, relation, status, ref, statement, function)
+        CLAIMS.register(id, claim)
         return function
 
     return decorate
 
 
-def theorem(
-    id: str,
-    *,
-    kind: Kind,
-    quantities: tuple[Quantity, ...],
-    relation: Relation,
-    ref: Ref,
-    statement: str,
-) -> Decorator:
-    """Register a function as a proved claim; the fields are those of `Claim`."""
-    return _register(
-        Status.PROVED,
-        id,
-        kind=kind,
-        quantities=quantities,
-        relation=relation,
-        ref=ref,
-        statement=statement,
-    )
-
-
-def conjecture(
-    id: str,
-    *,
-    kind: Kind,
-    quantities: tuple[Quantity, ...],
-    relation: Relation,
-    ref: Ref,
-    statement: str,
-) -> Decorator:
-    """Register a function as a claim that is not proved; the fields are those of `Claim`."""
-    return _register(
-        Status.CONJECTURED,
-        id,
-        kind=kind,
-        quantities=quantities,
-        relation=relation,
-        ref=ref,
-        statement=statement,
-    )
+theorem = functools.partial(_register, Status.PROVED)
+conjecture = functools.partial(_register, Status.CONJECTURED)

@@ -8,8 +8,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from figures import style
 from figures.mosaic import mosaic, show
-from figures.registry import Drawing, NothingToDraw, Row, figure
-from figures.view import Pair, View
+from figures.registry import Drawing, Row, figure
+from figures.view import NothingToDraw, Pair, View
 
 _EXAMPLES = 4
 _KINDS = ("original", "in_distribution", "unconstrained")

@@ -5,8 +5,8 @@ from scipy import special
 
 from figures import style
 from figures.markers import draw_percentiles, legend_below, look_of
-from figures.registry import Drawing, NothingToDraw, Row, Value, figure
-from figures.view import QUARTILE, Pair, View
+from figures.registry import Drawing, Row, Value, figure
+from figures.view import QUARTILE, NothingToDraw, Pair, View
 from theory.claim import FloatArray
 
 _QUANTITY = "r_latent[l2]"

@@ -5,8 +5,8 @@ import numpy as np
 from figures import style
 from figures.markers import draw_percentiles, legend_below, look_of
 from figures.plates.classes import equal_mass_quantile
-from figures.registry import Drawing, NothingToDraw, Row, Value, figure
-from figures.view import QUARTILE, Pair, View
+from figures.registry import Drawing, Row, Value, figure
+from figures.view import QUARTILE, NothingToDraw, Pair, View
 from theory.gaussian import expected_norm
 
 _QUANTITY = "r_latent[l2]"

@@ -7,8 +7,8 @@ import numpy as np
 from empirics.record import Record
 from figures import style
 from figures.mosaic import mosaic, show
-from figures.registry import Drawing, NothingToDraw, Row, Value, figure
-from figures.view import View
+from figures.registry import Drawing, Row, Value, figure
+from figures.view import NothingToDraw, View
 
 _SHOWN = 12
 _LINES = (

@@ -3,8 +3,8 @@
 from collections import Counter
 
 from empirics.check import Verdict
-from figures.registry import NothingToDraw, Row, Section, Table, Value, table
-from figures.view import View
+from figures.registry import Row, Section, Table, Value, table
+from figures.view import NothingToDraw, View
 from figures.wording import escape, symbol
 from theory.claim import CLAIMS
 from theory.verdict import Outcome
