@@ -138,7 +138,7 @@ def _judge_exactly(cell: _Cell) -> Judgement:
 def _out_of_scope(cell: _Cell, alpha: float) -> Judgement | None:
     try:
         if cell.claim.kind is Kind.LAW:
-            _judge_law(cell, alpha, alpha)
+            law_bound(cell.claim, cell.facts, cell.quantities[0], alpha)
         else:
             _judge_exactly(cell)
     except OutOfScopeError as reason:

@@ -6,7 +6,8 @@ from importlib import resources
 from pathlib import Path
 
 from empirics.check import judge_records, theorem_violated, verdicts_json
-from empirics.store import preset_records, write_safely
+from empirics.preset_files import fingerprint, read_preset
+from empirics.store import Store, preset_records, write_safely
 from theory.command import (
     EXIT_FINE,
     EXIT_UNMEASURED,
@@ -38,14 +39,21 @@ def _configure_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    # Torch takes seconds to import, and no other command of this layer needs it.
+    file = read_preset(arguments.preset)
+    inputs = fingerprint(file, arguments.data)
+    name = record_name(arguments)
+    there = Store(arguments.build).complete(name, inputs)
+    if there is not None and arguments.device in ("auto", "cpu"):
+        log(f"{name}: 0 cells done, {there} were there, 0 failed")
+        return EXIT_FINE
+    # Torch takes seconds to import: only now, and no other command of this layer needs it.
     from empirics.config import load_preset
     from empirics.devices import resolve_device
     from empirics.run import run
 
     device = resolve_device(arguments.device)
     preset = load_preset(arguments.preset, data=arguments.data)
-    summary = run(preset, arguments.build, device)
+    summary = run(preset, arguments.build, device, inputs)
     log(
         f"{preset.name}: {summary.measured} cells done, {summary.reused} were there,"
         f" {len(summary.failed)} failed"

@@ -4,12 +4,12 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from empirics.data import DATASETS
 from empirics.plugins import CLASSIFIERS, GENERATORS, MEASURES, describe
+from empirics.preset_files import read_preset
 from empirics.settings import ConfigError, read_settings
 from theory.errors import InputError, nearest
 from theory.registry import Registry
@@ -99,12 +99,6 @@ class _Head:
 _TABLES = ("teacher", "generator", "classifier", "family", "measure")
 
 
-def preset_names() -> list[str]:
-    """Return the names of the presets that come with the package."""
-    folder = resources.files("empirics") / "presets"
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir())
-
-
 def load_preset(name: str, *, data: str | None = None) -> Preset:
     """Return the preset of this name, or of this .toml file.
 
@@ -120,22 +114,13 @@ def load_preset(name: str, *, data: str | None = None) -> Preset:
     ConfigError
         Naming the file, the key, and what would be right.
     """
-    if name.endswith(".toml"):
-        path, where, name = Path(name), name, Path(name).stem
-        if not path.is_file():
-            raise ConfigError(f"{where}: no such preset file")
-        text = path.read_bytes()
-        base = path.parent
-    else:
-        if name not in preset_names():
-            raise ConfigError(f"unknown preset '{name}': {nearest(name, preset_names())}")
-        where, base = f"preset {name}", Path()
-        text = (resources.files("empirics") / "presets" / f"{name}.toml").read_bytes()
+    file = read_preset(name)
+    name, where = file.name, file.where
     try:
-        table = tomllib.loads(text.decode())
+        table = tomllib.loads(file.content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: not valid TOML: {error}") from error
-    preset = _parse(name, table, where, base)
+    preset = _parse(name, table, where, file.base)
     if data is not None:
         preset = Preset(**{**vars(preset), "data": data, "name": f"{name}-{data}"})
     if preset.data not in DATASETS:

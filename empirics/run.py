@@ -181,11 +181,20 @@ class Summary:
     failed: tuple[str, ...]
 
 
-def run(preset: Preset, root: Path, device: torch.device) -> Summary:
+def run(preset: Preset, root: Path, device: torch.device, inputs: str | None = None) -> Summary:
     """Measure every cell of a preset that has no record under `root` yet.
 
     A cell that fails is named and does not stop the others; what was measured before a kill is
     kept, and the next run goes on from there.
+
+    Parameters
+    ----------
+    preset : Preset
+    root : Path
+        The build folder.
+    device : torch.device
+    inputs : str, optional
+        Fingerprint of the preset, kept with its plan; see `empirics.preset_files`.
 
     Raises
     ------
@@ -197,7 +206,7 @@ def run(preset: Preset, root: Path, device: torch.device) -> Summary:
     cells = plan(preset)
     workshop = Workshop(preset, store, device)
     workshop.check_weights()
-    store.put_plan(preset.name, [cell.request for cell in cells])
+    store.put_plan(preset.name, [cell.request for cell in cells], inputs)
     todo = [cell for cell in cells if store.get(cell.request.id) is None]
     failed = []
     for cell in progress(todo, "all cells"):

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from empirics.record import Record, Request, canonical_json
 from theory.command import log
@@ -80,22 +81,35 @@ class Store:
                     file.replace(file.with_name(file.name + ".damaged"))
             return None
 
-    def put_plan(self, preset: str, requests: Iterable[Request]) -> None:
-        """Write which records, in which order, a preset consists of."""
+    def put_plan(self, preset: str, requests: Iterable[Request], inputs: str | None) -> None:
+        """Write which records, in which order, a preset consists of, and its fingerprint."""
         ids = [request.id for request in requests]
-        text = canonical_json({"preset": preset, "records": ids})
+        text = canonical_json({"preset": preset, "records": ids, "inputs": inputs})
         write_safely(self.root / "runs" / f"{preset}.json", text.encode())
 
     def plan(self, preset: str) -> list[str] | None:
         """Return the ids of a preset's records, or None if it was never run here."""
+        written = self._plan(preset)
+        return None if written is None else [str(request_id) for request_id in written["records"]]
+
+    def _plan(self, preset: str) -> dict[str, Any] | None:
         path = self.root / "runs" / f"{preset}.json"
         if not path.exists():
             return None
         try:
-            ids = json.loads(path.read_bytes())["records"]
-        except (ValueError, KeyError) as error:
-            raise InputError(f"{path}: not a plan; `advbounds run {preset}` writes it") from error
-        return [str(request_id) for request_id in ids]
+            written: dict[str, Any] = json.loads(path.read_bytes())
+            written["records"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: not a plan; remove it, and run {preset} again") from error
+        return written
+
+    def complete(self, preset: str, inputs: str | None) -> int | None:
+        """Return how many records a preset has, if a run would find nothing to do; else None."""
+        written = self._plan(preset)
+        if inputs is None or written is None or written.get("inputs") != inputs:
+            return None
+        whole = all(self.get(request_id) is not None for request_id in written["records"])
+        return len(written["records"]) if whole else None
 
 
 def read_frozen(preset: str) -> list[Record] | None:

@@ -118,7 +118,7 @@ def write_run(records: list[Record], build: Path, preset: str = "default") -> Pa
     store = Store(build)
     for record in records:
         store.put(record)
-    store.put_plan(preset, [record.request for record in records])
+    store.put_plan(preset, [record.request for record in records], None)
     return build
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from empirics.config import load_preset, preset_names
+from empirics.config import load_preset
 from empirics.plan import plan
+from empirics.preset_files import preset_names
 from empirics.settings import ConfigError
 from theory.errors import InputError
 

@@ -80,6 +80,17 @@ def test_forward_error_bounds_the_rounding(precision: str, seed: int) -> None:
     assert max(ratios) > 1e-5
 
 
+def test_forward_error_of_an_early_layer_is_carried_on() -> None:
+    x = np.full(3000, 0.1, dtype=np.float32)
+    first = AffineLayer(np.ones((1, 3000)), np.zeros(1))
+    layers = (first, AffineLayer(np.array([[-7.0]]), np.zeros(1)))
+    total = np.add.accumulate(x)[-1]
+    error = abs(-7.0 * float(total) + 7.0 * float(np.float64(x).sum()))
+    size = float(np.linalg.norm(np.float64(x)))
+    assert error > 100 * forward_error(layers[1:], float(total), "float32")
+    assert error <= forward_error(layers, size, "float32")
+
+
 def test_forward_error_grows_with_the_input_and_shrinks_with_the_precision() -> None:
     layers = network(np.random.default_rng(1), 4, 6, 2)
     single, double = (forward_error(layers, [0.0, 1.0, 9.0], p) for p in ("float32", "float64"))
@@ -134,15 +145,15 @@ def test_composition_holds_its_own_rounding(seed: int) -> None:
         for j in range(4)
     )
     assert 0 < math.sqrt(off) <= merged.error < 1e-11 * first.norm * second.norm
-    # Errors that the factors bring along: any perturbation within them stays within the result.
-    vague = AffineLayer(second.weight, second.bias, 0.1).after(
-        AffineLayer(first.weight, first.bias, 10.0)
-    )
-    for _ in range(20):
-        d, e = rng.standard_normal((5, 30)), rng.standard_normal((30, 4))
-        d, e = 0.1 * d / np.linalg.norm(d, 2), 10.0 * e / np.linalg.norm(e, 2)
-        change = (second.weight + d) @ (first.weight + e) - vague.weight
-        assert np.linalg.norm(change, 2) <= vague.error
+    # Errors that the factors bring along, pointed where they are magnified most.
+    own, others = np.linalg.svd(second.weight)[2][0], np.linalg.svd(first.weight)[0][:, 0]
+    for d, e in ((0.1, 0.0), (0.0, 10.0), (0.1, 10.0)):
+        vague = AffineLayer(second.weight, second.bias, d).after(
+            AffineLayer(first.weight, first.bias, e)
+        )
+        more = first.weight + e * np.outer(own, np.eye(4)[0])
+        change = (second.weight + d * np.outer(np.eye(5)[0], others)) @ more - vague.weight
+        assert 0.01 * vague.error < np.linalg.norm(change, 2) <= vague.error
 
 
 def test_compose_merges_where_the_two_meet() -> None:
@@ -232,3 +243,14 @@ def test_ties_and_constant_outputs() -> None:
     np.testing.assert_array_equal(never, np.inf)
     single = (AffineLayer(np.ones((1, 2)), np.zeros(1)),)
     np.testing.assert_array_equal(margin_radii(single, np.array([[0.3], [-1.0]])), np.inf)
+
+
+@pytest.mark.parametrize("size", [1e-170, 1e170])
+def test_certificates_do_not_grow_by_underflow(size: float) -> None:
+    rng = np.random.default_rng(3)
+    weight = size * rng.standard_normal((3, 4))
+    points = rng.standard_normal((5, 4))
+    logits = points @ weight.T
+    radii = margin_radii([AffineLayer(weight, np.zeros(3))], logits)
+    plain = margin_radii([AffineLayer(weight / size, np.zeros(3))], logits / size)
+    np.testing.assert_allclose(radii, plain, rtol=1e-9)

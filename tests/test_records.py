@@ -130,7 +130,7 @@ def test_an_incomplete_run_serves_what_it_has(
 ) -> None:
     store, records = Store(tmp_path), [make_record(5), make_record(6)]
     store.put(records[0])
-    store.put_plan("half", [record.request for record in records])
+    store.put_plan("half", [record.request for record in records], None)
     found, source = preset_records("half", tmp_path)
     assert [record.id for record in found] == [records[0].id]
     assert source == "measured here"

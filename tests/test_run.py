@@ -15,13 +15,20 @@ from scipy import special, stats
 
 from empirics.check import judge_records
 from empirics.config import load_preset
+from empirics.preset_files import fingerprint, read_preset
 from empirics.record import Record
-from empirics.run import run
+from empirics.run import Summary, run
 from empirics.store import Store, preset_records
 from theory.evidence import Radii
 
 CPU = torch.device("cpu")
 QUANTITIES = ("r_latent[l2]", "r_in[l2]", "r_unc[l2]")
+
+
+def measure(preset: Path, build: Path) -> Summary:
+    """Run a preset as the command does."""
+    inputs = fingerprint(read_preset(str(preset)), None)
+    return run(load_preset(str(preset)), build, CPU, inputs)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tiny")
     preset = folder / "tiny.toml"
     preset.write_text(TINY)
-    summary = run(load_preset(str(preset)), folder / "build", CPU)
+    summary = measure(preset, folder / "build")
     assert summary.failed == ()
     assert summary.reused == 0
     return preset, folder / "build"
@@ -51,10 +58,29 @@ def contents(build: Path) -> dict[str, bytes]:
 def test_a_second_run_measures_nothing(tiny_run: tuple[Path, Path]) -> None:
     preset, build = tiny_run
     before = contents(build)
-    summary = run(load_preset(str(preset)), build, CPU)
+    summary = measure(preset, build)
     assert summary.measured == 0
     assert summary.reused > 10
     assert contents(build) == before
+
+
+def test_a_run_with_nothing_to_do_is_seen_without_torch(
+    tiny_run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    preset, build = tiny_run
+    code = (
+        "import sys; from theory.command import main; code = main(sys.argv[1:]);"
+        "sys.exit(code or 7 * ('torch' in sys.modules))"
+    )
+    arguments = [sys.executable, "-c", code, "run", str(preset), "--build", str(build)]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "0 cells done" in done.stderr
+    # Any change of the preset is noticed.
+    changed = tmp_path / preset.name
+    changed.write_text(preset.read_text().replace("n = 60", "n = 61"))
+    assert Store(build).complete("tiny", fingerprint(read_preset(str(changed)), None)) is None
+    assert Store(build).complete("tiny", fingerprint(read_preset(str(preset)), None)) is not None
 
 
 def test_every_interval_is_an_interval_and_every_point_is_found(
@@ -185,7 +211,7 @@ def test_a_full_disk_stops_the_run_with_one_line_and_loses_nothing(
     assert "Traceback" not in stopped.stderr
     kept = contents(build)
     assert any(name.startswith("records/") for name in kept)
-    run(load_preset(str(preset)), build, CPU)
+    measure(preset, build)
     assert contents(build) == contents(whole)
     assert all(contents(build)[name] == kept[name] for name in kept)
 
@@ -197,7 +223,7 @@ def test_a_damaged_record_is_measured_again_in_the_same_bytes(
     before = contents(build)
     victim = sorted(build.glob("records/*.json"))[3]
     victim.write_bytes(victim.read_bytes()[:100])
-    summary = run(load_preset(str(preset)), build, CPU)
+    summary = measure(preset, build)
     assert summary.measured == 1
     assert victim.name in capsys.readouterr().err
     after = contents(build)
@@ -219,7 +245,7 @@ def test_lost_checkpoints_are_trained_again_alike(
         c for c in store.plan("tiny") or [] if store.get(c).request.title == "radii · vae · mlp"
     )
     (build / "records" / f"{victim}.json").unlink()
-    run(load_preset(str(preset)), build, CPU)
+    measure(preset, build)
     after = contents(build)
     assert all(before[name] == after[name] for name in after)
     assert f"records/{victim}.json" in after
@@ -250,7 +276,7 @@ def test_given_weights_are_used_and_checked_first(
     text = tiny_preset.read_text()
     tiny_preset.write_text(text.replace("width = 12", 'width = 12\nweights = "mlp.safetensors"'))
     again = tmp_path / "build"
-    run(load_preset(str(tiny_preset)), again, CPU)
+    measure(tiny_preset, again)
     titles = [r.request.title for r in preset_records("tiny", again)[0]]
     assert "train classifier · vae · mlp" not in titles
     assert "radii · vae · mlp" in titles

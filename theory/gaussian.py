@@ -80,16 +80,18 @@ def crossing_at(offset: FloatArray, t: FloatArray) -> FloatArray:
     True
     """
     a, s = np.broadcast_arrays(offset, t)
+    crossing = np.zeros(a.shape)
     finite = np.isfinite(a)
-    a = np.where(finite, a, 0.0)
-    small = s <= _SERIES_UP_TO
-    h = np.where(small, s, 0.0)
-    steps = a[..., None] + h[..., None] * (0.5 * (_NODES + 1.0))
-    series = h * (np.exp(-0.5 * steps**2) @ _WEIGHTS) / (2.0 * np.sqrt(2.0 * np.pi))
-    # Take the difference of the two tails that are both small.
-    right = special.ndtr(-a) - special.ndtr(-(a + s))
-    left = special.ndtr(a + s) - special.ndtr(a)
-    return np.where(finite, np.where(small, series, np.where(a >= 0, right, left)), 0.0)
+    near = finite & (s <= _SERIES_UP_TO)
+    x, h = a[near], s[near]
+    steps = x[..., None] + h[..., None] * (0.5 * (_NODES + 1.0))
+    crossing[near] = h * (np.exp(-0.5 * steps**2) @ _WEIGHTS) / (2.0 * np.sqrt(2.0 * np.pi))
+    far = finite & (s > _SERIES_UP_TO)
+    # By symmetry the difference of the two tails that are both small.
+    x, y = a[far], a[far] + s[far]
+    sign = np.where(x >= 0, -1.0, 1.0)
+    crossing[far] = sign * (special.ndtr(sign * y) - special.ndtr(sign * x))
+    return crossing
 
 
 def survival_kernel(mass: npt.ArrayLike, t: npt.ArrayLike) -> FloatArray:
@@ -175,7 +177,7 @@ def argmax_family_cdf(t: npt.ArrayLike, n_classes: int) -> FloatArray:
         value, _ = integrate.quad(
             kept, -28.0, 28.0 + 1.5 * distance, epsabs=1e-14, epsrel=1e-13, limit=400
         )
-        return 1.0 - n_classes * value
+        return min(max(1.0 - n_classes * value, 0.0), 1.0)
 
     return np.asarray(np.vectorize(cdf, otypes=[np.float64])(s))
 

@@ -81,7 +81,8 @@ class LipschitzModulus:
     def inverse(self, eta: npt.ArrayLike) -> FloatArray:
         """Return eta / constant; +inf for a constant map, where every t qualifies."""
         e = _distances("eta", eta)
-        return e / self.constant if self.constant else np.full_like(e, np.inf)
+        with np.errstate(over="ignore"):
+            return e / self.constant if self.constant else np.full_like(e, np.inf)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

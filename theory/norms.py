@@ -27,7 +27,25 @@ def accumulated_error(terms: int, unit: float = UNIT_ROUNDOFF["float64"]) -> flo
 
 def frobenius_upper(matrix: FloatArray) -> float:
     """Return an upper bound on the Frobenius norm, rounding included."""
-    return float(np.linalg.norm(matrix)) * (1 + accumulated_error(matrix.size + 2))
+    power = _power_above(matrix)
+    return float(np.linalg.norm(matrix / power)) * (1 + accumulated_error(matrix.size + 2)) * power
+
+
+def _power_above(matrix: FloatArray) -> float:
+    """Return a power of two above all entries, so that scaling by it is exact.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not finite, or the largest is so near the ends of the number range that
+        rounding could not be bounded.
+    """
+    if not np.all(np.isfinite(matrix)):
+        raise ValueError("the matrix of a layer has an entry that is not finite")
+    scale = float(np.abs(matrix).max(initial=0.0))
+    if scale and not 2.0**-900 < scale < 2.0**900:
+        raise ValueError(f"the matrix of a layer has a largest entry of {scale}, out of range")
+    return float(2.0 ** np.ceil(np.log2(scale))) if scale else 1.0
 
 
 def spectral_norm_upper(matrix: FloatArray) -> float:
@@ -50,7 +68,7 @@ def spectral_norm_upper(matrix: FloatArray) -> float:
     Raises
     ------
     ValueError
-        If an entry is not finite.
+        If an entry is not finite, or the largest is beyond 2^900 or below 2^-900.
     ArithmeticError
         If the factorisation refutes every proposal, which means that the solver failed.
 
@@ -64,13 +82,10 @@ def spectral_norm_upper(matrix: FloatArray) -> float:
     >>> 4.0 <= bound <= 4.0 * (1 + 1e-9)
     True
     """
-    if not np.all(np.isfinite(matrix)):
-        raise ValueError("the matrix of a layer has an entry that is not finite")
-    scale = float(np.abs(matrix).max(initial=0.0))
-    if scale == 0:
+    power = _power_above(matrix)
+    if not matrix.any():
         return 0.0
-    # A power of two: scaling is exact, and squares neither overflow nor underflow.
-    power = 2.0 ** np.ceil(np.log2(scale))
+    # Squares of the scaled entries neither overflow nor, where it matters, underflow.
     a = matrix / power
     a = a if a.shape[0] >= a.shape[1] else a.T
     m, n = a.shape

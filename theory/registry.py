@@ -50,12 +50,16 @@ class Registry(Mapping[str, T], Generic[T]):
         if self._loaded:
             return
         self._loaded = True
-        for package in self.packages:
-            module = importlib.import_module(package)
-            for info in pkgutil.iter_modules(module.__path__, package + "."):
-                importlib.import_module(info.name)
-        for point in entry_points(group=self.group):
-            point.load()
+        try:
+            for package in self.packages:
+                module = importlib.import_module(package)
+                for info in pkgutil.iter_modules(module.__path__, package + "."):
+                    importlib.import_module(info.name)
+            for point in entry_points(group=self.group):
+                point.load()
+        except BaseException:
+            self._loaded = False  # a plug-in that fails does so at every look-up, never silently
+            raise
 
     def __getitem__(self, name: str) -> T:
         """Return the plug-in of this name; an unknown one raises InputError naming the nearest."""

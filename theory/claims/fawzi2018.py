@@ -36,12 +36,12 @@ def _checked_masses(class_masses: npt.ArrayLike) -> FloatArray:
     p = np.asarray(class_masses, dtype=np.float64)
     if p.ndim == 0 or p.shape[-1] == 0:
         raise ValueError(f"class_masses must have one entry a class, got {class_masses!r}")
-    if not np.all((p >= 0) & (p <= 1)):
+    if not np.all((p >= 0) & (p <= 1 + _SUM_TOLERANCE)):
         raise ValueError(f"class_masses must lie in [0, 1], got {class_masses!r}")
     total = p.sum(axis=-1)
     if not np.all(np.abs(total - 1) <= _SUM_TOLERANCE):
         raise ValueError(f"class_masses must sum to 1 within 1e-9, got a sum of {total}")
-    return p
+    return np.minimum(p, 1.0)
 
 
 def _offsets(p: FloatArray) -> FloatArray:
@@ -195,6 +195,11 @@ def worst_cdf_lower_bound(
     lower, upper : ndarray, shape (K,)
         Limits of the masses, with sum(lower) <= 1 <= sum(upper).
 
+    Raises
+    ------
+    ValueError
+        If no masses between the limits sum to 1, or eta is negative or NaN.
+
     Examples
     --------
     >>> p = np.array([0.5, 0.3, 0.2])
@@ -202,6 +207,8 @@ def worst_cdf_lower_bound(
     >>> bool(np.isclose(worst_cdf_lower_bound(1.0, omega, p, p), cdf_lower_bound(1.0, omega, p)))
     True
     """
+    if not lower.sum() - _SUM_TOLERANCE <= 1 <= upper.sum() + _SUM_TOLERANCE:
+        raise ValueError(f"no masses between {lower} and {upper} sum to 1")
     t = _latent_distance(eta, modulus)[..., None]
     at_lower, at_upper = survival_kernel(lower, t), survival_kernel(upper, t)
     width = upper - lower
@@ -228,7 +235,7 @@ def _law_bound(facts: Facts, modulus: Modulus, alpha: float) -> LawBound:
     if law != "gaussian":
         raise OutOfScopeError(f"the latent law is {law}, not N(0, I)")
     if "class_masses" in facts:
-        p = np.asarray(facts["class_masses"], dtype=np.float64)
+        p = _checked_masses(facts["class_masses"])
         lower = upper = p
     else:
         counts = _required(facts, "class_counts", "the law of the predicted classes")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from theory.claim import Facts, Kind, OutOfScopeError, Quantity, Ref, Relation, theorem
+from theory.norms import accumulated_error
 
 
 @theorem(
@@ -23,4 +24,4 @@ def product_of_norms(facts: Facts, quantity: Quantity) -> float:
     norms = facts.get(f"layer_norms[{quantity.norm}]")
     if norms is None:
         raise OutOfScopeError("the norms of the layers are not known")
-    return float(np.prod(norms))
+    return float(np.prod(norms)) * (1 + accumulated_error(len(norms)))

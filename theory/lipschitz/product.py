@@ -80,7 +80,8 @@ class AffineLayer:
             raise ArithmeticError("the generator's linear map has dependent columns")
         outside = frobenius_upper(first.weight - basis @ upper) + slack
         skew = frobenius_upper(basis.T @ basis - np.eye(basis.shape[1])) + slack / first.frobenius
-        error = self.frobenius * (outside / least + skew + accumulated_error(n) * n)
+        # ||Q^T v|| <= (1 + skew) ||v||, and the basis's own rounding, with room to spare.
+        error = self.frobenius * (outside / least + 2 * skew + accumulated_error(n) * n)
         return AffineLayer(self.weight @ basis, self.bias, error + self.error)
 
 
@@ -119,7 +120,7 @@ def forward_error(
         l2 norms that the inputs do not exceed.
     precision : {"float32", "float64"}
         Arithmetic of the pass; sums by fused or split products are covered, transforms
-        (Winograd, FFT) are not.
+        (Winograd, FFT) and underflow are not.
 
     Returns
     -------
@@ -185,7 +186,10 @@ def margin_radii(
     last = layers[-1]
     differences = last.weight[:, None, :] - last.weight[None, :, :]
     inflation = 1 + accumulated_error(last.weight.shape[1] + 4)
-    pairs = np.linalg.norm(differences, axis=2) * inflation + np.sqrt(2) * last.error
+    # Scaled by the largest entry of each row, so that no square underflows.
+    largest = np.abs(differences).max(axis=2, initial=0.0)
+    scaled = differences / np.where(largest > 0, largest, 1.0)[:, :, None]
+    pairs = largest * np.linalg.norm(scaled, axis=2) * inflation + np.sqrt(2) * last.error
     inner = lipschitz_upper(layers[:-1]) if len(layers) > 1 else 1.0
     rates = pairs[label] * inner * inflation
     # A class whose output differs by a constant is never reached; a class is not its own rival.
