@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.test_gaussian import DIGITS, exact_offset, exact_tail, relative_error
+from theory.claim import Quantity
 from theory.claims.fawzi2018 import (
     cdf_lower_bound,
     log_survival_upper_bound,
     quantile_upper_bound,
+    theorem1,
     worst_cdf_lower_bound,
 )
 from theory.gaussian import argmax_family_cdf, expected_norm, survival_kernel
