@@ -1,6 +1,7 @@
 """Sub-commands of the empirical layer: run, check, freeze. Torch is imported only by `run`."""
 
 import argparse
+import os
 from collections import Counter
 from importlib import resources
 from pathlib import Path
@@ -46,6 +47,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if there is not None and arguments.device in ("auto", "cpu"):
         log(f"{name}: 0 cells done, {there} were there, 0 failed")
         return EXIT_FINE
+    # Idle threads that spin for long make a run many times slower when others use the cores.
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     # Torch takes seconds to import: only now, and no other command of this layer needs it.
     from empirics.config import load_preset
     from empirics.devices import resolve_device
