@@ -51,7 +51,7 @@ paper: $(VENV)/installed ## build/paper/main.pdf from the figures; installs noth
 
 .PHONY: latex
 latex:
-	@cd paper && latexmk -pdf -silent main.tex > /dev/null || { cat ../build/paper/main.log | tail -30; exit 2; }
+	@cd paper && latexmk -pdf -silent main.tex > /dev/null 2>&1 || { cat ../build/paper/main.log | tail -30; exit 2; }
 	@echo build/paper/main.pdf
 
 bench: $(VENV)/installed ## speed and strength against plain versions and peers, as ratios in one run

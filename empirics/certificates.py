@@ -6,9 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from empirics.plugins import Subject
-from empirics.trace import affine_layers
+from empirics.trace import traced_layers
 from theory.claim import FloatArray
-from theory.errors import InputError
 from theory.lipschitz.product import (
     AffineLayer,
     compose,
@@ -44,14 +43,9 @@ class Certifier:
     """
 
     def __init__(self, subject: Subject) -> None:
-        self.generator: tuple[AffineLayer, ...] = ()
-        self.classifier: tuple[AffineLayer, ...] = ()
-        try:
-            assert subject.classifier is not None
-            self.classifier = affine_layers(subject.classifier, subject.image_shape)
-            self.generator = affine_layers(subject.generator, (subject.latent_dimension,))
-        except InputError:
-            pass
+        assert subject.classifier is not None
+        self.classifier = traced_layers(subject.classifier, subject.image_shape)
+        self.generator = traced_layers(subject.generator, (subject.latent_dimension,))
 
     @property
     def traced(self) -> tuple[AffineLayer, ...]:
@@ -67,7 +61,10 @@ class Certifier:
         """The classifier on the range of an affine generator; as it is for any other."""
         if len(self.generator) > 1:
             return self.classifier
-        first = self.classifier[0].restricted_to_range_of(self.generator[0])
+        try:
+            first = self.classifier[0].restricted_to_range_of(self.generator[0])
+        except ArithmeticError:
+            return self.classifier  # dependent columns: no basis of the range can be trusted
         return (first, *self.classifier[1:])
 
     def error_of_composition(self, latent_norm: FloatArray) -> FloatArray:

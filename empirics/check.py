@@ -11,10 +11,10 @@ from empirics.facts import facts_about, subject_label
 from empirics.record import Record
 from theory.claim import CLAIMS, Claim, Facts, Kind, LawBound, OutOfScopeError, Quantity, Status
 from theory.evidence import Interval, Radii
-from theory.statistics import dkw_halfwidth
 from theory.verdict import (
     Judgement,
     Outcome,
+    declared_range,
     judge_law,
     judge_pointwise,
     judge_scalar,
@@ -93,38 +93,12 @@ def law_bound(claim: Claim, facts: Facts, quantity: Quantity, level: float) -> L
     return bound
 
 
-def declared_range(n: int, level: float) -> tuple[float, float]:
-    """Return the probabilities of the bound between which HOLDS is declared, from n alone.
-
-    With a band of half-width e they are 4 e and 1 - 2 e: where a law that lies a quarter above
-    the bound, or half-way between the bound and 1, just stands clear of its band. Nearer to 0 or
-    1 no law of n points could. With too few points the range is empty (the first exceeds the
-    second), and HOLDS is never said.
-
-    Parameters
-    ----------
-    n : int
-        Number of points.
-    level : float
-        Level of one law, before any other is decided.
-
-    Examples
-    --------
-    >>> low, high = declared_range(2000, 0.05 / 30)
-    >>> round(low, 3), round(high, 3)
-    (0.161, 0.919)
-    """
-    e = dkw_halfwidth(n, level * (1 - FACT_SHARE))
-    return 4 * e, 1 - 2 * e
-
-
 def _judge_law(cell: _Cell, level: float, first_level: float) -> Judgement:
     radii: Radii = cell.seen[0]
     bound = law_bound(cell.claim, cell.facts, cell.quantities[0], level)
-    low, high = declared_range(radii.n, first_level)
-    eta_range = (bound.quantile(low), bound.quantile(high)) if low < high else None
-    left = level * (1 - FACT_SHARE)
-    return judge_law(radii.lower, radii.upper, bound, left, eta_range=eta_range)
+    own = 1 - FACT_SHARE
+    eta_range = declared_range(bound, radii.n, first_level * own)
+    return judge_law(radii.lower, radii.upper, bound, level * own, eta_range=eta_range)
 
 
 def _judge_exactly(cell: _Cell) -> Judgement:

@@ -103,3 +103,14 @@ def affine_layers(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[Affi
 
 def _dtype(operator: nn.Module) -> torch.dtype:
     return next((p.dtype for p in operator.parameters()), torch.float32)
+
+
+def traced_layers(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[AffineLayer, ...]:
+    """Return `affine_layers`, or nothing where an operator stands in the way.
+
+    A network whose layers cannot be bounded is measured all the same: nothing is certified of it.
+    """
+    try:
+        return affine_layers(module, input_shape)
+    except InputError:
+        return ()

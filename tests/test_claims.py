@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,21 @@ def test_bound_from_counts_covers_the_bound() -> None:
     assert (sure.upper(eta) - sure.lower(eta)).max() > 1.2 * width[-1]
     assert missed <= alpha * runs + 3 * np.sqrt(alpha * (1 - alpha) * runs)
     assert 0.05 < np.mean(width) < 0.4
+
+
+def test_plug_ins_of_other_distributions_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere.py").write_text(
+        "from tests_registry import REGISTRY\nREGISTRY.register('theirs', 42)\n"
+    )
+    info = tmp_path / "elsewhere-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[advbounds.tests]\ntheirs = elsewhere\n")
+    registry: Registry[int] = Registry("number", (), "advbounds.tests")
+    shared = types.ModuleType("tests_registry")
+    shared.REGISTRY = registry  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tests_registry", shared)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert dict(registry) == {"theirs": 42}

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from theory.claim import FloatArray, LawBound, Relation
 from theory.evidence import Interval, Radii
+from theory.statistics import dkw_halfwidth
 from theory.verdict import (
     Judgement,
     Outcome,
+    declared_range,
     judge_law,
     judge_pointwise,
     judge_scalar,
@@ -247,3 +249,31 @@ def test_together_is_holm_for_each_outcome(cells: list[tuple[bool, float]], alph
         assert {i for i, verdict in enumerate(found) if verdict.outcome is outcome} == rejected
     for verdict in found:
         assert verdict.outcome is not UNDECIDED or verdict.decided == alpha / len(cells)
+
+
+def test_the_declared_range_is_where_the_bound_can_be_resolved() -> None:
+    def bound(eta: np.ndarray) -> np.ndarray:
+        return -np.expm1(-3 * eta)
+
+    n, alpha = 500, 0.02
+    e = dkw_halfwidth(n, alpha)
+    low, high = declared_range(bound, n, alpha)
+    assert bound(np.array([low, high])) == pytest.approx([4 * e, 1 - 2 * e])
+    exact = LawBound(bound, bound, lambda q: -np.log1p(-q) / 3)
+    assert declared_range(exact, n, alpha) == pytest.approx((low, high))
+    # It is the default; a law half-way between the bound and 1 is found to hold on it.
+    rng = np.random.default_rng(8)
+    held = 0
+    for _ in range(200):
+        radii = rng.exponential(1 / 3, n) * rng.integers(0, 2, n)
+        judged = judge_law(0 * radii, radii, bound, alpha)
+        assert judged == judge_law(0 * radii, radii, bound, alpha, eta_range=(low, high))
+        held += judged.outcome is Outcome.HOLDS
+    assert held > 100
+
+
+def test_no_range_can_be_declared_with_too_few_points() -> None:
+    radii = np.full(12, 1e-6)
+    judged = judge_law(0 * radii, radii, lambda eta: -np.expm1(-eta), 0.05)
+    assert judged.outcome is Outcome.UNDECIDED
+    assert "too small to declare any range" in judged.reason

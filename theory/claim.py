@@ -173,4 +173,6 @@ def _register(
 
 
 theorem = functools.partial(_register, Status.PROVED)
+theorem.__doc__ = "Register a function as a proved claim; the fields are those of `Claim`."
 conjecture = functools.partial(_register, Status.CONJECTURED)
+conjecture.__doc__ = "Register a function as a claim not proved; the fields are those of `Claim`."

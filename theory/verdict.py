@@ -43,13 +43,66 @@ class Judgement:
     decided: float = 0.0
 
 
+def declared_range(
+    bound: LawBound | Callable[[FloatArray], FloatArray], n: int, alpha: float
+) -> tuple[float, float]:
+    """Return the etas between which HOLDS is declared, from the bound, n and alpha alone.
+
+    With a band of half-width e, they are where the bound is 4 e and 1 - 2 e: there a law that lies
+    a quarter above the bound, or half-way between the bound and 1, just stands clear of its band.
+    Nearer to 0 or 1 no law of n points could.
+
+    Parameters
+    ----------
+    bound : LawBound or callable
+        Non-decreasing in eta.
+    n : int
+        Number of points.
+    alpha : float
+        Level of the band, in (0, 1/2].
+
+    Returns
+    -------
+    eta_min, eta_max : float
+        +inf where the bound never gets so high; both are with too few points. A range that
+        begins at +inf is empty, and HOLDS is never said.
+
+    Examples
+    --------
+    >>> low, high = declared_range(lambda eta: 1 - np.exp(-eta), 2000, 0.0015)
+    >>> round(float(1 - np.exp(-low)), 3), round(float(1 - np.exp(-high)), 3)
+    (0.161, 0.919)
+    >>> declared_range(lambda eta: 1 - np.exp(-eta), 10, 0.05)
+    (inf, inf)
+    """
+    e = dkw_halfwidth(n, alpha)
+    low, high = 4 * e, 1 - 2 * e
+    if low >= high:
+        return float("inf"), float("inf")
+    if isinstance(bound, LawBound):
+        return bound.quantile(low), bound.quantile(high)
+    return _first_eta(bound, low), _first_eta(bound, high)
+
+
+def _first_eta(bound: Callable[[FloatArray], FloatArray], probability: float) -> float:
+    """Return the least eta whose bound reaches a probability, by bisection on its logarithm."""
+    low, high = -1000.0, 1000.0
+    if float(bound(np.array([2.0**high]))[0]) < probability:
+        return float("inf")
+    for _ in range(80):
+        middle = (low + high) / 2
+        reached = float(bound(np.array([2.0**middle]))[0]) >= probability
+        low, high = (low, middle) if reached else (middle, high)
+    return float(2.0**high)
+
+
 def judge_law(
     lower: FloatArray,
     upper: FloatArray,
     bound: LawBound | Callable[[FloatArray], FloatArray],
     alpha: float,
     *,
-    eta_range: tuple[float, float] | None,
+    eta_range: tuple[float, float] | None = None,
 ) -> Judgement:
     """Judge F(eta) >= B(eta) for all eta, F the distribution function of a radius.
 
@@ -67,10 +120,10 @@ def judge_law(
     alpha : float
         Probability of a wrong outcome of either kind, in (0, 1/2]: each of the two outcomes uses
         a one-sided band of level alpha, and only one of them can be wrong.
-    eta_range : tuple of float or None
-        [eta_min, eta_max] on which HOLDS is declared, fixed before the radii are seen. Both ends
-        matter: no number of points shows F > 0 arbitrarily near eta = 0, nor F near 1. None: n is
-        too small for any range, and HOLDS is never said.
+    eta_range : tuple of float, optional
+        [eta_min, eta_max] on which HOLDS is declared, fixed before the radii are seen; that of
+        `declared_range` by default. Both ends matter: no number of points shows F > 0 arbitrarily
+        near eta = 0, nor F near 1. On a range that begins at +inf HOLDS is never said.
 
     Returns
     -------
@@ -107,11 +160,11 @@ def judge_law(
                 slack=float(e - excess[worst]),
             )
 
-    if eta_range is None:
-        return Judgement(Outcome.UNDECIDED, f"n = {n} is too small to declare any range of eta")
-    start, stop = eta_range
-    if not (0 <= start <= stop):
+    start, stop = declared_range(bound, n, alpha) if eta_range is None else eta_range
+    if not 0 <= start <= stop:
         raise ValueError(f"eta_range must be two distances, the smaller first, got {eta_range}")
+    if np.isinf(start):
+        return Judgement(Outcome.UNDECIDED, f"n = {n} is too small to declare any range of eta")
     sorted_upper = np.sort(upper)
     inside = np.unique(sorted_upper[(sorted_upper > start) & (sorted_upper <= stop)])
     # The left limit at each point inside, and the value at the end of the range.

@@ -11,8 +11,7 @@ from empirics.devices import precise
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.progress import progress
 from empirics.settings import setting
-from empirics.trace import affine_layers
-from theory.errors import InputError
+from empirics.trace import traced_layers
 from theory.evidence import Interval
 from theory.gaussian import expected_norm
 from theory.lipschitz.product import lipschitz_upper
@@ -61,11 +60,8 @@ class ModulusOfContinuity:
         moduli: list[Modulus] = []
         facts = {}
         upper = float("inf")
-        try:
-            layers = affine_layers(subject.generator, (d,))
-        except InputError:
-            pass  # not a network whose layers can be bounded: nothing is certified
-        else:
+        layers = traced_layers(subject.generator, (d,))
+        if layers:
             constant = lipschitz_upper(layers)
             moduli.append(LipschitzModulus(constant))
             facts["layer_norms[l2->l2]"] = [layer.norm for layer in layers]
