@@ -30,7 +30,9 @@ class Context:
     seed : int
         Root of the named streams.
     title : str
-        What the progress bars say, and the first name of every stream.
+        What the progress bars say.
+    scope : tuple of str
+        First names of every stream: the id of the request, so that no two requests share one.
     """
 
     device: torch.device

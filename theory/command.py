@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands: list[Command] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         commands.extend(point.load())
-    examples = "\n".join(f"  {c.example:<52} {c.help}" for c in commands)
+    examples = "\n".join(f"  {c.example:<58} {c.help}" for c in commands)
     parser = argparse.ArgumentParser(
         prog="advbounds",
         description="Robustness bounds against what networks really do.",
