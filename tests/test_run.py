@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,9 +218,11 @@ def test_a_full_disk_stops_the_run_with_one_line_and_loses_nothing(
 
 
 def test_a_damaged_record_is_measured_again_in_the_same_bytes(
-    tiny_run: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    tiny_run: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    preset, build = tiny_run
+    preset, whole = tiny_run
+    build = tmp_path / "build"
+    shutil.copytree(whole, build)
     before = contents(build)
     victim = sorted(build.glob("records/*.json"))[3]
     victim.write_bytes(victim.read_bytes()[:100])
@@ -236,7 +239,9 @@ def test_a_damaged_record_is_measured_again_in_the_same_bytes(
 def test_lost_checkpoints_are_trained_again_alike(
     tiny_run: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    preset, build = tiny_run
+    preset, whole = tiny_run
+    build = tmp_path / "build"
+    shutil.copytree(whole, build)
     before = contents(build)
     for path in build.glob("checkpoints/*"):
         path.unlink()
