@@ -6,7 +6,13 @@ import pytest
 from scipy import linalg
 
 from theory import norms
-from theory.norms import UNIT_ROUNDOFF, accumulated_error, frobenius_upper, spectral_norm_upper
+from theory.norms import (
+    UNIT_ROUNDOFF,
+    accumulated_error,
+    frobenius_upper,
+    least_singular_value_lower,
+    spectral_norm_upper,
+)
 
 DIGITS = 50
 
@@ -124,3 +130,29 @@ def test_accumulated_error_bounds_sums_in_any_order() -> None:
             total += product
         allowed = accumulated_error(n, UNIT_ROUNDOFF["float32"]) * scale
         assert abs(float(total) - exact) <= allowed
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (30, 12), (16, 16)])
+@pytest.mark.parametrize("scale", [1e-120, 1.0, 1e120])
+def test_least_singular_value_is_bounded_from_below(shape: tuple[int, int], scale: float) -> None:
+    rng = np.random.default_rng(sum(shape))
+    for _ in range(5):
+        matrix = scale * rng.standard_normal(shape)
+        bound = least_singular_value_lower(matrix)
+        with mp.workdps(50):
+            exact = min(mp.svd_r(mp.matrix(matrix.tolist()), compute_uv=False))
+            assert mp.mpf(bound) <= exact
+            assert bound >= exact * (1 - mp.mpf("1e-4"))
+
+
+def test_dependent_columns_prove_nothing() -> None:
+    column = np.random.default_rng(0).standard_normal((9, 1))
+    assert least_singular_value_lower(np.hstack([column, 2 * column])) < 1e-6
+    with pytest.raises(ValueError, match="at least as many rows"):
+        least_singular_value_lower(np.ones((2, 3)))
+
+
+def test_a_planted_least_singular_value_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = np.diag([1.0, 2.0])
+    monkeypatch.setattr(linalg, "eigh", lambda *_, **__: np.array([1.5]))
+    assert least_singular_value_lower(matrix) == 0.0

@@ -28,7 +28,6 @@ from theory.claim import (
 
 ROOT = Path(theory.__file__).parents[1]
 README = ROOT / "README.md"
-pytestmark = pytest.mark.skipif(not README.exists(), reason="installed without its repository")
 
 
 def snippets() -> list[str]:

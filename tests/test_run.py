@@ -16,9 +16,10 @@ from scipy import special, stats
 
 from empirics.check import judge_records
 from empirics.config import load_preset
+from empirics.plan import plan
 from empirics.preset_files import fingerprint, read_preset
 from empirics.record import Record
-from empirics.run import Summary, run
+from empirics.run import Summary, Workshop, run
 from empirics.store import Store, preset_records
 from theory.evidence import Radii
 
@@ -292,3 +293,32 @@ def test_given_weights_are_used_and_checked_first(
     assert done.stderr.count("\n") == 1
     assert "'1.weight' has shape (12, 64), the architecture needs (13, 64)" in done.stderr
     assert not (tmp_path / "other").exists()
+
+
+def test_stored_adversarial_images_are_what_their_radii_say(tiny_run: tuple[Path, Path]) -> None:
+    # By the stored weights alone: nothing of the attack or of its verification takes part.
+    preset, build = tiny_run
+    workshop = Workshop(load_preset(str(preset)), Store(build), CPU)
+    seen = 0
+    for cell in plan(workshop.preset):
+        record = Store(build).get(cell.request.id)
+        assert record is not None
+        if cell.request.plugin != "radii" or "data" not in cell.request.subject:
+            continue
+        classifier = workshop.module("classifier", cell.parts)
+        images = {
+            name: torch.from_numpy(record.arrays[f"examples.{name}"])
+            for name in ("original", "in_distribution", "unconstrained")
+        }
+        labels = torch.stack([classifier(x).argmax(dim=1) for x in images.values()], dim=1)
+        assert (labels.numpy() == record.arrays["examples.labels"]).all()
+        assert (labels[:, 0] != labels[:, 1]).all()
+        assert (labels[:, 0] != labels[:, 2]).all()
+        for name, key in (("in_distribution", "in"), ("unconstrained", "unc")):
+            distance = (images[name] - images["original"]).flatten(1).norm(dim=1)
+            stored = record.arrays[f"examples.distance_{key}"]
+            np.testing.assert_allclose(distance.numpy(), stored, rtol=1e-3, atol=1e-5)
+            ends = record.evidence[f"r_{key}[l2]"].upper
+            assert all(np.isclose(ends, d, rtol=1e-6).any() for d in stored)
+            seen += len(stored)
+    assert seen >= 20

@@ -16,6 +16,7 @@ from theory.norms import (
     UNIT_ROUNDOFF,
     accumulated_error,
     frobenius_upper,
+    least_singular_value_lower,
     spectral_norm_upper,
 )
 
@@ -69,20 +70,26 @@ class AffineLayer:
         ArithmeticError
             If the columns of the first weight are dependent to working precision.
         """
-        basis, upper = np.linalg.qr(first.weight)
-        n = first.weight.shape[0]
-        singular = np.linalg.svd(first.weight, compute_uv=False)
-        slack = 10 * n * UNIT_ROUNDOFF["float64"] * first.frobenius
-        least = float(singular[-1]) - slack
-        if basis.shape[1] == n:
-            return self  # the range is the whole space
+        n, d = first.weight.shape
+        if d >= n:
+            return self  # the range may be the whole space
+        least = least_singular_value_lower(first.weight) - first.error
         if least <= 0:
             raise ArithmeticError("the generator's linear map has dependent columns")
-        outside = frobenius_upper(first.weight - basis @ upper) + slack
-        skew = frobenius_upper(basis.T @ basis - np.eye(basis.shape[1])) + slack / first.frobenius
-        # ||Q^T v|| <= (1 + skew) ||v||, and the basis's own rounding, with room to spare.
-        error = self.frobenius * (outside / least + 2 * skew + accumulated_error(n) * n)
-        return AffineLayer(self.weight @ basis, self.bias, error + self.error)
+        # Nothing below relies on how well the factorisation did: Q's distance from orthonormal
+        # and the part of A outside its range are measured, with the rounding of measuring them.
+        basis, upper = np.linalg.qr(first.weight)
+        size = frobenius_upper(basis)
+        skew = frobenius_upper(basis.T @ basis - np.eye(d)) + accumulated_error(n + 1) * size**2
+        residual = frobenius_upper(first.weight - basis @ upper)
+        residual += accumulated_error(d + 1) * (size * frobenius_upper(upper) + first.frobenius)
+        outside = (residual + first.error) / least
+        # For v = A r: ||W v|| <= ||W Q|| ||Q^T v|| + ||W|| ||(I - Q Q^T) v||, where
+        # ||Q^T v|| <= (1 + skew) ||v|| and ||(I - Q Q^T) v|| <= 2 (outside + skew) ||v||.
+        if skew + outside > 0.1:
+            raise ArithmeticError("the generator's linear map has nearly dependent columns")
+        spread = 2 * (outside + skew) + 2 * skew + accumulated_error(n) * size
+        return AffineLayer(self.weight @ basis, self.bias, self.frobenius * spread + self.error)
 
 
 def compose(first: Sequence[AffineLayer], second: Sequence[AffineLayer]) -> tuple[AffineLayer, ...]:
