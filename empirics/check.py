@@ -16,6 +16,7 @@ from theory.verdict import (
     Outcome,
     declared_range,
     judge_law,
+    judge_mean,
     judge_pointwise,
     judge_scalar,
     judge_together,
@@ -23,6 +24,10 @@ from theory.verdict import (
 
 FACT_SHARE = 0.1
 """The part of each law's alpha that pays for its estimated class masses."""
+MEAN_CAP = 4.0
+"""Radii beyond this many times the bound on their mean count as that much: it needs a limit."""
+STOCHASTIC = (Kind.LAW, Kind.MEAN)
+"""Claims judged on a sample, among which alpha is shared."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,14 @@ def law_bound(claim: Claim, facts: Facts, quantity: Quantity, level: float) -> L
     return bound
 
 
-def _judge_law(cell: _Cell, level: float, first_level: float) -> Judgement:
+def _judge_sampled(cell: _Cell, level: float, first_level: float) -> Judgement:
     radii: Radii = cell.seen[0]
+    if cell.claim.kind is Kind.MEAN:
+        mean: Interval = cell.claim.evaluate(cell.facts, cell.quantities[0], level * FACT_SHARE)
+        if not 0 < mean.upper < float("inf"):
+            return Judgement(Outcome.UNDECIDED, f"the bound is {mean.upper}: it says nothing")
+        cap = MEAN_CAP * mean.upper
+        return judge_mean(radii.lower, radii.upper, mean, level * (1 - FACT_SHARE), cap=cap)
     bound = law_bound(cell.claim, cell.facts, cell.quantities[0], level)
     own = 1 - FACT_SHARE
     eta_range = declared_range(bound, radii.n, first_level * own)
@@ -103,16 +114,19 @@ def _judge_law(cell: _Cell, level: float, first_level: float) -> Judgement:
 
 def _judge_exactly(cell: _Cell) -> Judgement:
     if cell.claim.kind is Kind.POINTWISE:
-        cell.claim.evaluate(cell.facts)
-        return judge_pointwise(*cell.seen)
+        image = cell.claim.evaluate(cell.facts)
+        left, right = cell.seen
+        if image is not None:
+            left = Radii(image(left.lower), image(left.upper))
+        return judge_pointwise(left, right)
     value: float = cell.claim.evaluate(cell.facts, cell.quantities[0])
     return judge_scalar(cell.seen[0], cell.claim.relation, value)
 
 
 def _out_of_scope(cell: _Cell, alpha: float) -> Judgement | None:
     try:
-        if cell.claim.kind is Kind.LAW:
-            law_bound(cell.claim, cell.facts, cell.quantities[0], alpha)
+        if cell.claim.kind in STOCHASTIC:
+            cell.claim.evaluate(cell.facts, cell.quantities[0], alpha * FACT_SHARE)
         else:
             _judge_exactly(cell)
     except OutOfScopeError as reason:
@@ -121,14 +135,14 @@ def _out_of_scope(cell: _Cell, alpha: float) -> Judgement | None:
 
 
 def _cells(records: Sequence[Record], pattern: str) -> list[_Cell]:
-    evidence_type = {Kind.LAW: Radii, Kind.POINTWISE: Radii, Kind.SCALAR: Interval}
+    evidence_type = {kind: Interval if kind is Kind.SCALAR else Radii for kind in Kind}
     cells = []
     for record in records:
         if not record.evidence:
             continue
         facts = facts_about(record.request.subject, records)
         for claim in CLAIMS.values():
-            if not fnmatch.fnmatch(claim.id, pattern):
+            if claim.status is Status.REFUTED or not fnmatch.fnmatch(claim.id, pattern):
                 continue
             pairs = (
                 [claim.quantities]
@@ -154,7 +168,7 @@ def judge_records(records: Sequence[Record], alpha: float, pattern: str = "*") -
     records : sequence of Record
         All records of a preset: their facts are shared.
     alpha : float
-        Level of the table, in (0, 1/2]: Holm's procedure over the laws of each status.
+        Level of the table, in (0, 1/2]: Holm's procedure over the laws and means of each status.
     pattern : str
         Shell pattern of claim ids.
 
@@ -169,11 +183,11 @@ def judge_records(records: Sequence[Record], alpha: float, pattern: str = "*") -
         outside = _out_of_scope(cell, alpha)
         if outside is not None:
             judged[i] = outside
-        elif cell.claim.kind is not Kind.LAW:
+        elif cell.claim.kind not in STOCHASTIC:
             judged[i] = _judge_exactly(cell)
     for status in Status:
         laws = [i for i, c in enumerate(cells) if i not in judged and c.claim.status is status]
-        judge = functools.partial(_judge_law, first_level=alpha / max(len(laws), 1))
+        judge = functools.partial(_judge_sampled, first_level=alpha / max(len(laws), 1))
         together = judge_together([cells[i] for i in laws], judge, alpha)
         judged |= dict(zip(laws, together, strict=True))
     order = sorted(range(len(cells)), key=lambda i: cells[i].claim.id)
@@ -193,7 +207,7 @@ def _verdict(cell: _Cell, judgement: Judgement, alpha: float) -> Verdict:
         slack=judgement.slack if finite and abs(judgement.slack) < float("inf") else None,
         decided=judgement.decided if finite else None,
         rigorous=cell.claim.status is Status.PROVED,
-        alpha=alpha if cell.claim.kind is Kind.LAW else None,
+        alpha=alpha if cell.claim.kind in STOCHASTIC else None,
         n=seen.n if isinstance(seen, Radii) else None,
         records=(cell.record.id,),
     )

@@ -12,9 +12,10 @@ import markdown
 
 from empirics.store import write_safely
 from figures.registry import FIGURES, Plate
-from figures.wording import plain
 from theory.claim import CLAIMS
+from theory.proof import statement
 from theory.verdict import Outcome
+from theory.wording import plain
 
 _READING = f"""How to read a verdict. Every measured radius is an interval, from what is certified
 to what an attack found, and every law carries its confidence band.
@@ -78,7 +79,7 @@ def _claims() -> list[str]:
     lines = ["## The claims"]
     for claim in CLAIMS.values():
         lines.append(f"**{claim.id}** ({claim.status}; {plain(str(claim.ref))})")
-        lines.append(f"> {plain(claim.statement)}")
+        lines.append(f"> {plain(statement(claim))}")
         lines.append(claim.summary)
     return lines
 

@@ -16,8 +16,8 @@ import numpy as np
 from empirics.record import Record, canonical_json
 from empirics.store import write_safely
 from figures.registry import Drawing, Plate, Row, Section, Table, Value
-from figures.wording import plain
 from theory.evidence import Radii
+from theory.wording import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 def source_version() -> str:
     """Return a hash of the code that judges and draws, and of the library that it draws with."""
     digest = hashlib.sha256(version("matplotlib").encode())
-    folders = ("figures", "figures.plates", "theory", "theory.claims", "theory.conjectures")
-    for package in (*folders, "empirics"):
-        for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
-            if file.name.endswith((".py", ".css")):
-                digest.update(f"\0{package}/{file.name}\0".encode() + file.read_bytes())
+    for package in ("figures", "theory", "empirics"):
+        root = Path(str(resources.files(package)))
+        for file in sorted(root.rglob("*")):
+            if file.suffix in (".py", ".css"):
+                name = f"{package}/{file.relative_to(root).as_posix()}"
+                digest.update(f"\0{name}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from empirics.check import FACT_SHARE, Verdict, judge_records, law_bound
+from empirics.check import FACT_SHARE, STOCHASTIC, Verdict, judge_records, law_bound
 from empirics.facts import facts_about
 from empirics.record import Record
-from theory.claim import CLAIMS, Kind, LawBound, OutOfScopeError, Quantity
+from theory.claim import CLAIMS, LawBound, OutOfScopeError, Quantity
 from theory.evidence import Radii
 from theory.statistics import dkw_halfwidth, quantile_interval
 from theory.verdict import Outcome
@@ -172,11 +172,13 @@ class View:
 
     @cached_property
     def n_laws(self) -> int:
-        """The number of laws of proved claims, among which alpha is shared."""
+        """The number of laws and means of proved claims, among which alpha is shared."""
         laws = [
             v
             for v in self.verdicts
-            if v.rigorous and CLAIMS[v.claim].kind is Kind.LAW and v.outcome != Outcome.OUT_OF_SCOPE
+            if v.rigorous
+            and CLAIMS[v.claim].kind in STOCHASTIC
+            and v.outcome != Outcome.OUT_OF_SCOPE
         ]
         return max(len(laws), 1)
 

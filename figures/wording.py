@@ -1,13 +1,12 @@
-r"""Words, numbers and symbols for readers: LaTeX text, and the same text where no LaTeX runs.
+r"""Words, numbers and symbols for readers, as LaTeX text.
 
-Text everywhere in this package is LaTeX with maths between dollar signs; `plain` turns it into
-Unicode with <sub> and <sup>.
+Text everywhere in this package is LaTeX with maths between dollar signs; `theory.wording.plain`
+turns it into Unicode with <sub> and <sup>.
 """
 
 # ruff: noqa: RUF001  letters that look alike are what is meant
 
 import math
-import re
 
 SYMBOLS = {
     "r_latent": r"r_{\mathrm{latent}}",
@@ -21,69 +20,6 @@ WORDS = {
     "r_unc": "unconstrained distance to another label",
 }
 NORMS = {"l2": r"\ell_2", "linf": r"\ell_\infty", "l1": r"\ell_1"}
-
-_LETTERS = {
-    "Phi": "Φ", "omega": "ω", "eta": "η", "alpha": "α", "sum": "Σ", "prod": "Π", "infty": "∞",
-    "ell": "ℓ", "Pr": "P", "lVert": "‖", "rVert": "‖", "Vert": "‖", "qquad": "  ", "quad": " ",
-    "lambda": "λ", "sigma": "σ", "sqrt": "√", "pi": "π", "mu": "μ", "epsilon": "ε", "delta": "δ",
-    "bigl": "", "bigr": "", "left": "", "right": "", "mathbb": "", "mathrm": "", "mathcal": "",
-    "mathbf": "", "ldots": "…", "dots": "…",
-}  # fmt: skip
-_RELATIONS = {
-    "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "sim": "~", "times": "×", "to": "→", "in": "∈",
-    "mapsto": "↦", "neq": "≠", "cdot": "·",
-}  # fmt: skip
-_MINUS, _THIN = "\N{MINUS SIGN}", "\N{THIN SPACE}"
-
-
-def _word(match: re.Match[str]) -> str:
-    word = match[1]
-    if word in _RELATIONS:
-        return f" {_RELATIONS[word]} "
-    before = " " if match[0].startswith(" ") else ""
-    return before + _LETTERS.get(word, word)
-
-
-def _plain_math(text: str) -> str:
-    text = re.sub(r"\\hat\s*\\omega", "ω̂", text)
-    text = re.sub(r" ?\\rVert", "‖", text)
-    text = re.sub(r" ?\\([A-Za-z]+) ?", _word, text)
-    text = re.sub(r"\\[,;:! ]", " ", text).replace(r"\|", "‖")
-    text = text.replace("-", _MINUS).replace("<", "&lt;").replace(">", "&gt;")
-    for _ in range(3):
-        # Inner groups first, so that nested sub- and superscripts resolve.
-        text = re.sub(r"_(?:\{([^{}]*)\}|([^\s{}]))", r"<sub>\1\2</sub>", text)
-        text = re.sub(r"\^(?:\{([^{}]*)\}|([^\s{}]))", r"<sup>\1\2</sup>", text)
-        text = re.sub(r"(?<![_^])\{([^{}]*)\}", r"\1", text)
-    return text
-
-
-def plain(text: str) -> str:
-    r"""Return LaTeX text as Unicode with <sub> and <sup>, for Markdown and HTML.
-
-    Parameters
-    ----------
-    text : str
-        Words with maths between dollar signs or \[ and \].
-
-    Examples
-    --------
-    >>> plain(r"$\omega^{-1}(\eta) \\le p_i$ at 5\% {,}")
-    'ω<sup>−1</sup>(η) ≤ p<sub>i</sub> at 5% ,'
-    """
-    pieces = re.split(r"(\$[^$]*\$|\\\[.*?\\\])", text, flags=re.DOTALL)
-    out = []
-    for piece in pieces:
-        if piece.startswith("$"):
-            out.append(_plain_math(piece[1:-1].replace("\\\\", "\\")))
-        elif piece.startswith(r"\["):
-            out.append(" " + _plain_math(piece[2:-2].strip()) + " ")
-        else:
-            words = piece.replace("{,}", ",").replace("--", "\N{EN DASH}").replace("~", " ")
-            words = words.replace("<", "&lt;").replace(">", "&gt;").replace(r"\,", _THIN)
-            out.append(re.sub(r"\\([%&_#$])", r"\1", words))
-    return re.sub(r" {2,}", " ", "".join(out))
-
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

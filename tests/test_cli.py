@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from theory.claims.fawzi2018 import cdf_lower_bound
+from theory.claim import CLAIMS
+from theory.claims.fawzi2018 import (
+    cdf_lower_bound,
+    log_survival_upper_bound,
+    quantile_upper_bound,
+)
 from theory.command import main
 from theory.modulus import LipschitzModulus
 
-SUBCOMMANDS = ("list", "bound", "run", "check", "freeze", "draw", "report", "data")
+SUBCOMMANDS = ("list", "bound", "prove", "run", "check", "freeze", "draw", "report", "data")
 
 
 def test_help_names_every_command_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,12 +45,46 @@ def test_list_names_the_claims(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bound_prints_the_values_to_the_last_digit(capsys: pytest.CaptureFixture[str]) -> None:
-    masses = ["0.5", "0.3", "0.2"]
-    arguments = ["bound", "fawzi2018/thm1", "--masses", *masses, "--eta", "0", "0.7", "inf"]
-    assert main([*arguments, "--lipschitz", "2.5"]) == 0
-    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()[1:]]
-    expected = cdf_lower_bound([0, 0.7, float("inf")], LipschitzModulus(2.5), [0.5, 0.3, 0.2])
-    assert [float(value) for _, value in rows] == expected.tolist()
+    given = ["eta=0,0.7,inf", "class_masses=0.5,0.3,0.2", "modulus=2.5"]
+    assert main(["bound", "fawzi2018/thm1", *given]) == 0
+    captured = capsys.readouterr()
+    rows = [line.split("\t") for line in captured.out.splitlines()[1:]]
+    etas, omega, masses = [0, 0.7, float("inf")], LipschitzModulus(2.5), [0.5, 0.3, 0.2]
+    expected = cdf_lower_bound(etas, omega, masses)
+    assert [float(row[1]) for row in rows] == expected.tolist()
+    logs = log_survival_upper_bound(etas, omega, masses)
+    assert [float(row[3]) for row in rows] == logs.tolist()
+    assert captured.err == ""
+
+
+def test_bound_says_what_it_assumed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bound", "fawzi2018/thm1", "class_masses=4", "eta=1"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("modulus = LipschitzModulus(constant=1.0")
+    row = captured.out.splitlines()[1].split("\t")
+    assert float(row[1]) == float(cdf_lower_bound(1.0, LipschitzModulus(1.0), [0.25] * 4))
+
+
+def test_bound_inverts_a_law(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["probability=0.25,0.5", "class_masses=10", "modulus=2"]
+    assert main(["bound", "fawzi2018/thm1", *given]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "probability\teta <="
+    expected = quantile_upper_bound([0.25, 0.5], LipschitzModulus(2.0), [0.1] * 10)
+    assert [float(line.split("\t")[1]) for line in lines[1:]] == expected.tolist()
+
+
+@pytest.mark.parametrize("name", [n for n, claim in CLAIMS.items() if claim.bound is not None])
+def test_every_formula_is_evaluated_at_its_standard_point(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bound", name]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert len(head.split("\t")) == len(row.split("\t")) >= 3
+    bound = CLAIMS[name].bound
+    assert bound is not None
+    assert float(row.split("\t")[1]) == float(bound.value(**bound.standard()))
 
 
 BAD = [
@@ -59,20 +98,21 @@ BAD = [
     (["freeze", "smoke", "--build", "nowhere"], "`advbounds run smoke` makes them"),
     (["check", "smoke", "--alpha", "2"], "--alpha must lie in (0, 0.5], got 2.0"),
     (["list", "nothing"], "no claim has 'nothing' in its id"),
-    (["bound", "fawzi2018/thm", "--classes", "3", "--eta", "1"], "did you mean 'fawzi2018/thm1'?"),
-    (["bound", "fawzi2018/thm1", "--masses", "0.5", "0.6", "--eta", "1"], "must sum to 1"),
-    (["bound", "fawzi2018/thm1", "--masses", "-0.5", "1.5", "--eta", "1"], "must lie in [0, 1]"),
-    (["bound", "fawzi2018/thm1", "--classes", "0", "--eta", "1"], "--classes must be at least 1"),
-    (["bound", "fawzi2018/thm1", "--classes", "3", "--eta", "-1"], "at least 0"),
-    (["bound", "fawzi2018/thm1", "--classes", "3", "--eta", "nan"], "at least 0"),
-    (
-        ["bound", "fawzi2018/thm1", "--classes", "3", "--eta", "1", "--lipschitz", "-2"],
-        "must be finite and >= 0",
-    ),
-    (
-        ["bound", "fawzi2018/thm1", "--classes", "3", "--eta", "1", "--quantity", "r_in[linf]"],
-        "says nothing of 'r_in[linf]'",
-    ),
+    (["bound", "fawzi2018/thm", "eta=1"], "did you mean 'fawzi2018/thm"),
+    (["bound", "fawzi2018/thm1", "class_masses=0.5,0.6"], "must sum to 1"),
+    (["bound", "fawzi2018/thm1", "class_masses=-0.5,1.5"], "must lie in [0, 1]"),
+    (["bound", "fawzi2018/thm1", "class_masses=0"], "must sum to 1"),
+    (["bound", "fawzi2018/thm1", "eta=-1"], "at least 0"),
+    (["bound", "fawzi2018/thm1", "eta=nan"], "at least 0"),
+    (["bound", "fawzi2018/thm1", "eta=one"], "eta: expected a number, got 'one'"),
+    (["bound", "fawzi2018/thm1", "etta=1"], "no parameter 'etta': did you mean 'eta'?"),
+    (["bound", "fawzi2018/thm1", "eta"], "expected name=value, got 'eta'"),
+    (["bound", "fawzi2018/thm1", "eta=1", "probability=0.5"], "either probability or eta"),
+    (["bound", "fawzi2018/thm1", "probability=2"], "probability must lie in [0, 1]"),
+    (["bound", "fawzi2018/thm1", "modulus=-2"], "must be finite and >= 0"),
+    (["bound", "fawzi2018/thm1-equiprobable", "n_classes=4"], "at least 5 classes, got 4"),
+    (["bound", "fawzi2018/unconstrained-below-in-distribution"], "is no formula"),
+    (["prove", "fawzi2018/thm9"], "did you mean 'fawzi2018/thm"),
 ]
 
 

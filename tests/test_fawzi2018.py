@@ -17,9 +17,9 @@ from theory.claims.fawzi2018 import (
     cdf_lower_bound,
     log_survival_upper_bound,
     quantile_upper_bound,
-    theorem1,
     worst_cdf_lower_bound,
 )
+from theory.claims.fawzi2018.robustness import theorem1
 from theory.gaussian import argmax_family_cdf, expected_norm, survival_kernel
 from theory.modulus import LipschitzModulus, SampledModulus
 

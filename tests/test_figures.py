@@ -21,10 +21,11 @@ from figures.plates.classes import equal_mass_mean
 from figures.registry import FIGURES
 from figures.save import content_hash
 from figures.view import View, quantile_limits
-from figures.wording import escape, interval, number, plain
+from figures.wording import escape, interval, number
 from tests.synthetic import N, drawn_once, synthetic_records, write_run
 from theory.errors import InputError
 from theory.evidence import Radii
+from theory.wording import plain
 
 QUANTITIES = ("r_latent[l2]", "r_in[l2]", "r_unc[l2]")
 

@@ -1,18 +1,33 @@
 """Isoperimetry in Gauss space against 50-digit arithmetic, quadrature and simulation."""
 
 import itertools
+from collections.abc import Callable
+from functools import cache
 
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy import integrate, special
 
 from theory.gaussian import (
-    argmax_family_cdf,
     crossing_at,
     expected_norm,
     half_space_offset,
+    halfspace_enlargement,
+    halfspace_enlargement_distance,
+    halfspace_log_survival,
+    isoperimetric_profile,
     log_survival_kernel,
+    mean_survival,
+    mills_ratio,
     survival_kernel,
+)
+from theory.gaussian.argmax_family import (
+    argmax_family_cdf,
+    argmax_family_log_survival,
+    argmax_family_mean,
+    argmax_family_quantile,
+    multi_bubble_slope,
 )
 
 DIGITS = 50
@@ -79,7 +94,7 @@ def test_kernel_is_exact_over_all_masses_and_distances() -> None:
 
 def test_crossing_does_not_cancel() -> None:
     distances = np.array([1e-300, 1e-100, 1e-16, 1e-10, 1e-3, 0.1, 0.4999, 0.5, 0.5001, 2.0, 40.0])
-    offsets = half_space_offset(MASSES)
+    offsets = half_space_offset(MASSES[::2])
     seen = crossing_at(offsets[:, None], distances)
     with mp.workdps(DIGITS):
         for (i, a), (j, t) in itertools.product(enumerate(offsets), enumerate(distances)):
@@ -109,18 +124,209 @@ def test_complement_gives_the_digits_that_a_mass_near_one_lost() -> None:
     assert float(half_space_offset(1.0, 1e-40)) == pytest.approx(float(expected), rel=1e-15)
 
 
+def exact_density(x: mp.mpf) -> mp.mpf:
+    return mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+
+
+def test_profile_and_mean_are_exact_over_all_masses() -> None:
+    # Worst seen: 8e-16 (profile), 7e-15 (mean, below the switch to the fraction).
+    around_the_switch = special.ndtr(-np.array([3.3, 3.9, 3.999999, 4.0, 4.000001, 4.1, 6.0]))
+    masses = np.concatenate([MASSES, around_the_switch])
+    profiles, means = isoperimetric_profile(masses), mean_survival(masses)
+    with mp.workdps(DIGITS + 10):
+        for i, mass in enumerate(masses):
+            a = exact_offset(mp.mpf(mass))
+            assert relative_error(profiles[i], exact_density(a)) < 5e-15, mass
+            assert relative_error(means[i], exact_density(a) - a * mp.mpf(mass)) < 5e-14, mass
+
+
+@pytest.mark.parametrize("complement", [1e-20, 1e-40, 3e-300])
+def test_profile_and_mean_near_mass_one(complement: float) -> None:
+    with mp.workdps(350):
+        a = exact_offset(mp.mpf(complement))
+        profile, mean = exact_density(a), exact_density(a) + a * (1 - mp.mpf(complement))
+    assert relative_error(float(isoperimetric_profile(1.0, complement)), profile) < 1e-14
+    assert relative_error(float(mean_survival(1.0, complement)), mean) < 1e-14
+
+
+def test_profile_and_mean_at_the_ends() -> None:
+    np.testing.assert_array_equal(isoperimetric_profile([0.0, 1.0]), 0.0)
+    np.testing.assert_array_equal(mean_survival([0.0, 1.0]), [0.0, np.inf])
+    assert isoperimetric_profile(np.full((2, 3), 0.2)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("mass", [1e-12, 0.03, 0.5, 0.8, 1 - 1e-9])
+def test_mean_survival_is_the_integral_of_the_kernel(mass: float) -> None:
+    value, _ = integrate.quad(lambda t: float(survival_kernel(mass, t)), 0, 20, epsabs=0, limit=200)
+    assert float(mean_survival(mass)) == pytest.approx(value, rel=1e-9)
+
+
+def test_profile_is_the_slope_of_the_enlargement() -> None:
+    masses = np.array([1e-200, 1e-6, 0.2, 0.5, 0.9])
+    t = 1e-5 / np.maximum(1.0, np.abs(half_space_offset(masses)))
+    slope = (halfspace_enlargement(masses, t) - masses) / t
+    np.testing.assert_allclose(slope, isoperimetric_profile(masses), rtol=2e-5)
+
+
+def test_mills_ratio() -> None:
+    with mp.workdps(DIGITS):
+        for x in (-30.0, -1.0, 0.0, 0.3, 5.0, 40.0, 1e6):
+            exact = exact_tail(mp.mpf(x)) / exact_density(mp.mpf(x))
+            # Left of 0 it grows as exp(x^2 / 2), whose argument is rounded.
+            assert relative_error(float(mills_ratio(np.array(x))), exact) < 1e-12, x
+
+
+def test_enlargement_is_exact_over_all_masses_and_distances() -> None:
+    # Worst seen: 5e-13, at mass 2e-243 and t = 0.3, where one ulp of the offset counts 33 times.
+    masses = MASSES[::2]
+    measures = halfspace_enlargement(masses[:, None], DISTANCES)
+    logs = halfspace_log_survival(masses[:, None], DISTANCES)
+    with mp.workdps(DIGITS):
+        for i, mass in enumerate(masses):
+            a = exact_offset(mp.mpf(mass))
+            for j, t in enumerate(DISTANCES):
+                inside, outside = exact_tail(a - mp.mpf(t)), exact_tail(mp.mpf(t) - a)
+                assert relative_error(measures[i, j], inside) < 1e-12, (mass, t)
+                exact = mp.log1p(-inside) if inside < outside else mp.log(outside)
+                assert relative_error(logs[i, j], exact) < 1e-12, (mass, t)
+
+
+def test_log_survival_of_a_mass_near_one() -> None:
+    with mp.workdps(DIGITS):
+        exact = mp.log(exact_tail(exact_offset(mp.mpf(1e-40)) + 3))
+    assert relative_error(float(halfspace_log_survival(1.0, 3.0, 1e-40)), exact) < 1e-14
+
+
+def distance_cases() -> list[tuple[float, float]]:
+    """Return (mass, probability): all over the square, neighbours, a factor apart, near one."""
+    rng = np.random.default_rng(4)
+    cases: list[tuple[float, float]] = []
+    for mass in map(float, MASSES[::2]):
+        near = mass * (1 + 10 ** rng.uniform(-16, 0))
+        apart = mass * 10.0 ** rng.uniform(0, 200)
+        near_one = 1 - 10 ** rng.uniform(-16, -1)
+        next_one = np.nextafter(mass, 2)
+        cases += [(mass, float(r)) for r in (near, apart, near_one, rng.uniform(), next_one)]
+    return [(mass, r) for mass, r in cases if mass < r < 1]
+
+
+def test_enlargement_distance_does_not_cancel() -> None:
+    # Worst seen: 7e-15.
+    cases = distance_cases()
+    assert len(cases) > 150
+    masses, reached = np.array(cases).T
+    seen = halfspace_enlargement_distance(reached, masses)
+    with mp.workdps(DIGITS + 20):
+        for t, mass, r in zip(seen, masses, reached, strict=True):
+            exact = exact_offset(mp.mpf(mass)) - exact_offset(mp.mpf(r))
+            assert relative_error(t, exact) < 1e-13, (mass, r)
+
+
+@pytest.mark.parametrize("mass", [1e-200, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("log_survival", [-3.0, -60.0, -700.0, -5e3, -3e5, -1e9])
+def test_enlargement_distance_by_log_survival(mass: float, log_survival: float) -> None:
+    # ndtri_exp alone errs by 7e-13 about -3e5.
+    t = halfspace_enlargement_distance(-np.expm1(log_survival), mass, None, log_survival)
+    with mp.workdps(DIGITS):
+        end = mp.mpf(float(t)) - exact_offset(mp.mpf(mass))
+        missing = mp.log(exact_tail(end)) - mp.mpf(log_survival)
+        # d log Phibar(end) / d end turns what is missing into an error of t.
+        assert abs(missing * exact_tail(end) / exact_density(end)) < 1e-14 * float(t)
+
+
+@pytest.mark.parametrize("ratio", [1e-3, 0.3, 0.999])
+def test_enlargement_distance_between_probabilities_near_one(ratio: float) -> None:
+    complement, log_survival = 1e-40, float(np.log(1e-40) + np.log1p(-ratio))
+    with mp.workdps(DIGITS):
+        survival = mp.exp(mp.mpf(log_survival))
+        exact = exact_offset(survival) - exact_offset(mp.mpf(complement))
+    t = float(halfspace_enlargement_distance(1.0, 1.0, complement, log_survival))
+    # The logarithm itself holds the ratio to 1e-14 / ratio only.
+    assert relative_error(t, exact) < 2e-14 / ratio
+
+
+def test_enlargement_distance_at_the_ends() -> None:
+    seen = halfspace_enlargement_distance([0.0, 0.4, 1.0], [[0.0], [0.4], [1.0]])
+    inf = np.inf
+    np.testing.assert_array_equal(seen, [[0, inf, inf], [0, 0, inf], [0, 0, 0]])
+    assert float(halfspace_enlargement_distance(1.0, 0.4, log_survival=-inf)) == inf
+    for above in (1e-300, np.nan):
+        with pytest.raises(ValueError, match="log_survival must be at most 0"):
+            halfspace_enlargement_distance(1.0, 0.4, log_survival=above)
+
+
+def test_enlargement_at_the_ends() -> None:
+    t = np.array([0.0, 2.0, 1e300, np.inf])
+    np.testing.assert_array_equal(halfspace_enlargement(0.0, t), 0.0)
+    np.testing.assert_array_equal(halfspace_enlargement(1.0, t), 1.0)
+    np.testing.assert_array_equal(halfspace_log_survival(0.0, t), 0.0)
+    np.testing.assert_array_equal(halfspace_log_survival(1.0, t), -np.inf)
+    assert float(halfspace_enlargement(1e-300, np.inf)) == 1.0
+
+
+def test_enlargements_add() -> None:
+    rng = np.random.default_rng(5)
+    masses, s, t = 10 ** rng.uniform(-250, 0, 200), rng.uniform(0, 4, 200), rng.uniform(0, 4, 200)
+    twice = halfspace_enlargement(halfspace_enlargement(masses, s), t)
+    once = halfspace_enlargement(masses, s + t)
+    np.testing.assert_allclose(twice, once, rtol=3e-12)
+    back = halfspace_enlargement_distance(once, masses)
+    away_from_one = once < 0.9
+    np.testing.assert_allclose(back[away_from_one], (s + t)[away_from_one], rtol=1e-12)
+
+
+def test_enlargement_is_what_the_kernel_and_the_crossing_leave() -> None:
+    masses, t = np.array([[1e-9], [0.2], [0.5], [0.97]]), np.array([0.0, 0.1, 1.0, 6.0])
+    measures = halfspace_enlargement(masses, t)
+    np.testing.assert_allclose(measures, 1 - survival_kernel(1 - masses, t), atol=1e-15)
+    crossed = crossing_at(-half_space_offset(masses), t)
+    np.testing.assert_allclose(measures, masses + crossed, rtol=1e-13)
+
+
+def test_half_spaces_attain_the_enlargement_and_other_sets_exceed_it() -> None:
+    rng = np.random.default_rng(6)
+    normal = rng.standard_normal(5)
+    normal /= np.linalg.norm(normal)
+    heights = rng.standard_normal((200_000, 5)) @ normal
+    for mass, t in ((0.05, 0.7), (0.4, 1.5), (0.9, 0.3)):
+        least = float(halfspace_enlargement(mass, t))
+        near = (heights + float(half_space_offset(mass)) <= t).mean()
+        assert abs(near - least) < 4.5 * np.sqrt(least * (1 - least) / heights.size)
+        # The slab |x| <= s of the same mass, and the two half-spaces |x| >= s.
+        s = special.ndtri((1 + mass) / 2)
+        assert 2 * special.ndtr(s + t) - 1 > least
+        s = special.ndtri(1 - mass / 2)
+        assert 2 * special.ndtr(-max(s - t, 0.0)) > least
+
+
 @pytest.mark.parametrize("mass", [-1e-300, 1 + 2.0**-52, np.nan, [0.5, -1]])
 def test_masses_outside_the_unit_interval_are_refused(mass: float) -> None:
+    for call in (survival_kernel, halfspace_enlargement, halfspace_log_survival):
+        with pytest.raises(ValueError, match="mass must lie in"):
+            call(mass, 1.0)
+    for function in (isoperimetric_profile, mean_survival):
+        with pytest.raises(ValueError, match="mass must lie in"):
+            function(mass)
+        with pytest.raises(ValueError, match="complement must lie in"):
+            function(0.5, mass)
+    with pytest.raises(ValueError, match="probability must lie in"):
+        halfspace_enlargement_distance(mass, 0.5)
     with pytest.raises(ValueError, match="mass must lie in"):
-        survival_kernel(mass, 1.0)
+        halfspace_enlargement_distance(0.5, mass)
+    with pytest.raises(ValueError, match="probability must lie in"):
+        argmax_family_quantile(mass, 3)
 
 
 @pytest.mark.parametrize("t", [-1e-300, -np.inf, np.nan])
 def test_distances_below_zero_are_refused(t: float) -> None:
     with pytest.raises(ValueError, match="at least 0"):
         log_survival_kernel(0.5, t)
-    with pytest.raises(ValueError, match="at least 0"):
-        argmax_family_cdf(t, 3)
+    for call in (argmax_family_cdf, argmax_family_log_survival):
+        with pytest.raises(ValueError, match="at least 0"):
+            call(t, 3)
+    for enlarge in (halfspace_enlargement, halfspace_log_survival):
+        with pytest.raises(ValueError, match="at least 0"):
+            enlarge(0.5, t)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])
@@ -134,35 +340,234 @@ def test_argmax_law_by_simulation(n_classes: int) -> None:
     assert np.all(np.abs(seen - cdf) < 4.5 * np.sqrt(cdf * (1 - cdf) / n))
 
 
-@pytest.mark.parametrize("n_classes", [2, 3, 17, 1000])
-def test_argmax_law_by_quadrature(n_classes: int) -> None:
-    def kept(t: float) -> mp.mpf:
-        shift = mp.mpf(t) * mp.sqrt(2)
-        return n_classes * mp.quad(
-            lambda x: mp.npdf(x) * mp.ncdf(x - shift) ** (n_classes - 1),
-            mp.linspace(-9, 12 + 2 * t, 12),
-        )
+def exact_integral(
+    integrand: Callable[[mp.mpf], mp.mpf],
+    log_weight: Callable[[np.ndarray], np.ndarray],
+    low: float,
+) -> mp.mpf:
+    """Integrate over the panels where a log-concave weight is within exp(-50) of its peak."""
+    ends = low, 40.0
+    for _ in range(8):
+        x = np.linspace(*ends, 1001)
+        logs = log_weight(x)
+        inside = np.flatnonzero(logs > logs.max() - 50)
+        ends = x[max(inside[0] - 1, 0)], x[min(inside[-1] + 1, 1000)]
+    return mp.quad(integrand, mp.linspace(*ends, 15), method="gauss-legendre", maxdegree=4)
 
-    with mp.workdps(20):
-        for t in (0.0, 1e-3, 0.4, 2.5):
-            assert float(argmax_family_cdf(t, n_classes)) == pytest.approx(
-                float(1 - kept(t)), abs=1e-13
-            )
+
+@cache
+def exact_slope(n_classes: int) -> mp.mpf:
+    with mp.workdps(DIGITS):
+        k = n_classes
+        integral = exact_integral(
+            lambda x: exact_density(x) ** 2 * exact_tail(-x) ** (k - 2),
+            lambda x: -x * x + (k - 2) * special.log_ndtr(x),
+            -40.0,
+        )
+        return k * (k - 1) * mp.sqrt(2) * integral
+
+
+@cache
+def exact_mean(n_classes: int) -> mp.mpf:
+    """(E z_(1) - E z_(2)) / sqrt 2 from the two order statistics, with digits to lose."""
+    with mp.workdps(DIGITS):
+        k = n_classes
+        integral = exact_integral(
+            lambda x: (
+                x
+                * exact_density(x)
+                * exact_tail(-x) ** (k - 2)
+                * (exact_tail(-x) - (k - 1) * exact_tail(x))
+            ),
+            lambda x: -0.5 * x * x + (k - 2) * special.log_ndtr(x),
+            -40.0,
+        )
+        return k * integral / mp.sqrt(2)
+
+
+@cache
+def exact_argmax_law(t: float, n_classes: int) -> tuple[mp.mpf, mp.mpf]:
+    """Return P(r <= t) and log P(r > t)."""
+    if t < 1e-100:
+        # The next term is t times smaller.
+        cdf = exact_slope(n_classes) * mp.mpf(t)
+        return cdf, -cdf
+    power = n_classes - 1
+    with mp.workdps(DIGITS):
+        shift = mp.sqrt(2) * mp.mpf(t)
+
+        def log_kept(y: mp.mpf) -> mp.mpf:
+            return -((y + shift) ** 2) / 2 + power * mp.log(exact_tail(-y))
+
+        def log_weight(y: np.ndarray) -> np.ndarray:
+            logs: np.ndarray = -0.5 * (y + float(shift)) ** 2 + power * special.log_ndtr(y)
+            return logs
+
+        if t > 1e-3:
+            low = -float(shift) / n_classes - 40
+            top = log_kept(mp.mpf(-float(shift) / n_classes))
+            integral = exact_integral(lambda y: mp.exp(log_kept(y) - top), log_weight, low)
+            kept = top + mp.log(n_classes * integral / mp.sqrt(2 * mp.pi))
+            return -mp.expm1(kept), kept
+
+        def lost(x: mp.mpf) -> mp.mpf:
+            return exact_density(x) * (exact_tail(-x) ** power - exact_tail(shift - x) ** power)
+
+        cdf = n_classes * exact_integral(lost, log_weight, -40.0)
+        return cdf, mp.log1p(-cdf)
+
+
+ARGMAX_CLASSES = (2, 3, 10, 1000, 10**6)
+
+
+def argmax_switch(n_classes: int) -> float:
+    """Return the last t at which the density is integrated, instead of the survival."""
+    return float(0.1 / np.sqrt(np.log(n_classes)))
+
+
+def argmax_cases() -> list[tuple[float, int]]:
+    rng = np.random.default_rng(7)
+    cases = list(itertools.product((1e-300, 1e-10, 40.0), ARGMAX_CLASSES))
+    cases += [(argmax_switch(k), k) for k in ARGMAX_CLASSES]
+    cases += [(float(10 ** rng.uniform(-3, 1)), k) for k in ARGMAX_CLASSES]
+    cases += [(float(rng.uniform(0, 3)), int(10 ** rng.uniform(0.5, 5))) for _ in range(5)]
+    return [*cases, (0.5, 10), (100.0, 10), (1e5, 1000)]
+
+
+@pytest.mark.parametrize(("t", "n_classes"), argmax_cases())
+def test_argmax_law_by_quadrature(t: float, n_classes: int) -> None:
+    # Worst seen: 7e-15 (law), 1e-14 (quantile), at K = 10^6 and 1000.
+    cdf, log_survival = exact_argmax_law(t, n_classes)
+    assert relative_error(float(argmax_family_cdf(t, n_classes)), cdf) < 1e-13
+    log_seen = float(argmax_family_log_survival(t, n_classes))
+    assert relative_error(log_seen, log_survival) < 1e-13
+    seen = argmax_family_quantile(min(float(cdf), 1.0), n_classes, log_seen)
+    assert float(seen) == pytest.approx(t, rel=1e-13, abs=0)
+
+
+@pytest.mark.parametrize("n_classes", ARGMAX_CLASSES)
+def test_argmax_law_is_continuous_where_the_method_changes(n_classes: int) -> None:
+    t = np.array([argmax_switch(n_classes), np.nextafter(argmax_switch(n_classes), 1)])
+    for law in (argmax_family_cdf, argmax_family_log_survival):
+        below, above = law(t, n_classes)
+        assert above == pytest.approx(below, rel=5e-14, abs=0)
+
+
+@pytest.mark.parametrize("n_classes", [*ARGMAX_CLASSES, 10**9])
+def test_argmax_mean_and_slope_by_quadrature(n_classes: int) -> None:
+    # Worst seen: 2e-15 (mean), 1e-14 (slope), at K = 10^9.
+    assert relative_error(argmax_family_mean(n_classes), exact_mean(n_classes)) < 5e-14
+    assert relative_error(multi_bubble_slope(n_classes), exact_slope(n_classes)) < 5e-14
+
+
+@pytest.mark.parametrize("n_classes", ARGMAX_CLASSES)
+def test_argmax_mean_is_the_integral_of_the_survival(n_classes: int) -> None:
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    edges = np.linspace(0, 10, 41)
+    t = (edges[:-1, None] + 0.125 * (nodes + 1)).ravel()
+    survival = np.exp(argmax_family_log_survival(t, n_classes))
+    integral = survival @ np.tile(0.125 * weights, 40)
+    assert argmax_family_mean(n_classes) == pytest.approx(integral, rel=1e-13)
+
+
+@pytest.mark.parametrize("n_classes", ARGMAX_CLASSES)
+def test_argmax_law_starts_with_the_multi_bubble_slope(n_classes: int) -> None:
+    slope = multi_bubble_slope(n_classes)
+    t = np.array([1e-300, 1e-100, 1e-16])
+    np.testing.assert_allclose(argmax_family_cdf(t, n_classes) / t, slope, rtol=1e-13)
+    # No union of half-spaces has so large a boundary, but for two.
+    bound = n_classes * float(isoperimetric_profile(1 / n_classes))
+    assert slope == pytest.approx(bound, rel=1e-14) if n_classes == 2 else slope > bound
+    # sqrt 2 times the mean of the largest coordinate: an integral of another shape.
+    largest, _ = integrate.quad(
+        lambda x: x * n_classes * np.exp(-0.5 * x * x + (n_classes - 1) * special.log_ndtr(x)),
+        -10,
+        12,
+        epsabs=0,
+        limit=200,
+    )
+    assert slope == pytest.approx(largest / np.sqrt(np.pi), rel=1e-9)
+
+
+def test_argmax_law_is_monotone_and_below_no_half_space_bound() -> None:
+    t, classes = np.geomspace(1e-6, 6, 200), (2, 3, 4, 10, 100, 10**4, 10**6)
+    cdfs = np.array([argmax_family_cdf(t, k) for k in classes])
+    logs = np.array([argmax_family_log_survival(t, k) for k in classes])
+    assert np.all(np.diff(logs, axis=1) < 0)
+    assert np.all(np.diff(logs, axis=0) < 0)
+    assert np.all(np.diff(cdfs, axis=1) >= 0)
+    for k, log_survival in zip(classes, logs, strict=True):
+        bound = np.log(k) + log_survival_kernel(1 / k, t)
+        assert np.all(log_survival <= bound + 1e-14)
+        assert argmax_family_mean(k) <= k * float(mean_survival(1 / k)) * (1 + 1e-14)
+
+
+@pytest.mark.parametrize("n_classes", [*ARGMAX_CLASSES, 10**12])
+def test_argmax_quantile_inverts_the_law(n_classes: int) -> None:
+    rng = np.random.default_rng(8)
+    p = np.concatenate([10 ** rng.uniform(-300, -1, 50), rng.uniform(0, 1, 50)])
+    t = argmax_family_quantile(p, n_classes)
+    np.testing.assert_allclose(argmax_family_cdf(t, n_classes), p, rtol=1e-12)
+    logs = -(10 ** rng.uniform(0, 300, 50))
+    far = argmax_family_quantile(1.0, n_classes, logs)
+    np.testing.assert_allclose(argmax_family_log_survival(far, n_classes), logs, rtol=1e-12)
+
+
+def test_argmax_at_the_ends() -> None:
+    t = np.array([0.0, 1e160, 1e300, np.inf])
+    np.testing.assert_array_equal(argmax_family_cdf(t, 5), [0, 1, 1, 1])
+    np.testing.assert_array_equal(argmax_family_log_survival(t, 5), [0, *[-np.inf] * 3])
+    np.testing.assert_array_equal(argmax_family_quantile([0.0, 1.0], 5), [0, np.inf])
+    # (1 - 1/K) t^2, but for terms that are 1e12 times smaller; up to the last that a float holds.
+    far = np.array([1e20, 1e80, 1e150, 1.3e154])
+    for k in ARGMAX_CLASSES:
+        np.testing.assert_allclose(
+            argmax_family_log_survival(far, k), -(1 - 1 / k) * far * far, rtol=1e-12
+        )
+    assert argmax_family_cdf(np.zeros((0, 3)), 5).shape == (0, 3)
+    assert argmax_family_quantile(np.full((2, 1), 0.5), 5).shape == (2, 1)
+    many = np.linspace(0, 3, 2500).reshape(2, -1)
+    alone = [float(argmax_family_cdf(many[1, i], 5)) for i in (0, 777, -1)]
+    np.testing.assert_allclose(argmax_family_cdf(many, 5)[1, [0, 777, -1]], alone, rtol=1e-14)
 
 
 def test_argmax_of_two_is_a_pair_of_half_spaces() -> None:
-    t = np.array([0.0, 1e-9, 0.2, 3.0, 50.0, np.inf])
-    np.testing.assert_allclose(
-        argmax_family_cdf(t, 2), 2 * crossing_at(np.array(0.0), t), rtol=0, atol=1e-14
-    )
-    with pytest.raises(ValueError, match="at least 2"):
-        argmax_family_cdf(1.0, 1)
+    t = np.array([0.0, 1e-300, 1e-9, 0.1, 0.2, 3.0, 50.0, np.inf])
+    pair = 2 * crossing_at(np.array(0.0), t)
+    np.testing.assert_allclose(argmax_family_cdf(t, 2), pair, rtol=5e-15)
+    tail = np.log(2) + log_survival_kernel(0.5, t)
+    np.testing.assert_allclose(argmax_family_log_survival(t, 2)[3:], tail[3:], rtol=5e-15)
+
+
+@pytest.mark.parametrize("n_classes", [1, 0, -3, 2.5, 3.0, np.nan, True, "3"])
+def test_classes_that_are_no_integer_above_one_are_refused(n_classes: int) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: argmax_family_cdf(1.0, n_classes),
+        lambda: argmax_family_log_survival(1.0, n_classes),
+        lambda: argmax_family_quantile(0.5, n_classes),
+        lambda: argmax_family_mean(n_classes),
+        lambda: multi_bubble_slope(n_classes),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="n_classes must be an integer, at least 2"):
+            call()
+    with pytest.raises(ValueError, match="log_survival must be at most 0"):
+        argmax_family_quantile(1.0, 3, log_survival=0.1)
 
 
 ACCEPTED = [
     (lambda: log_survival_kernel(0.1, 40.0) + np.log(10), -854.420604915189071),
     (lambda: log_survival_kernel(0.1, 100.0) + np.log(10), -5132.210698941681527),
     (lambda: argmax_family_cdf(0.5, 10), 0.715344252495305301),
+    (lambda: argmax_family_mean(10), 0.379996133934390753),
+    (lambda: argmax_family_mean(2), np.sqrt(2 / np.pi)),
+    (lambda: multi_bubble_slope(10), 2.176124981085738065),
+    (lambda: multi_bubble_slope(3), 3 / np.sqrt(2 * np.pi)),
+    (lambda: multi_bubble_slope(2), np.sqrt(2 / np.pi)),
+    (lambda: isoperimetric_profile(0.5), 1 / np.sqrt(2 * np.pi)),
+    (lambda: 10 * mean_survival(0.1), 0.473431753780267599),
+    (lambda: mean_survival(0.9) + mean_survival(0.1), 1.376237916300653987),
+    (lambda: halfspace_enlargement(0.01, 5.0), 1 - 0.003751511874843136),
     (lambda: expected_norm(100), 9.975031639551050872),
     (lambda: 10 * crossing_at(half_space_offset(0.1), np.array(1e-10)), 1.754983319212413e-10),
 ]

@@ -14,11 +14,12 @@ from theory.statistics import (
     class_mass_box,
     clopper_pearson,
     dkw_halfwidth,
+    empirical_bernstein,
     most_equal_masses,
     quantile_interval,
 )
 
-SIDES = {"two-sided": "two-sided", "less": "upper", "greater": "lower"}
+SIDES: dict[str, Side] = {"two-sided": "two-sided", "less": "upper", "greater": "lower"}
 
 
 def binomial(n: int, p: Fraction) -> list[Fraction]:
@@ -113,6 +114,39 @@ def test_most_equal_masses_by_general_optimisation(seed: int) -> None:
     assert (masses**2).sum() <= (found.x**2).sum() + 1e-9
 
 
+@pytest.mark.parametrize("upper", [1e-3, 1.0, 40.0])
+@pytest.mark.parametrize("n", [2, 3, 50])
+def test_empirical_bernstein_is_the_theorem(n: int, upper: float) -> None:
+    x, alpha = upper * np.random.default_rng(n).beta(3.0, 60.0, n), 0.9
+    # Maurer and Pontil's variance, over pairs; their theorem is for values in [0, 1].
+    pairs = ((x[:, None] - x) / upper) ** 2
+    variance = float(pairs.sum()) / 2 / (n * (n - 1))
+
+    def width(delta: float) -> float:
+        log = math.log(2 / delta)
+        return upper * (math.sqrt(2 * variance * log / n) + 7 * log / (3 * (n - 1)))
+
+    mean = float(x.mean())
+    expected = {
+        "two-sided": (mean - width(alpha / 2), mean + width(alpha / 2)),
+        "lower": (mean - width(alpha), upper),
+        "upper": (0.0, mean + width(alpha)),
+    }
+    for side in SIDES.values():
+        limits = empirical_bernstein(x, alpha, upper, side)
+        clipped = np.clip(expected[side], 0.0, upper)
+        assert limits == pytest.approx(tuple(clipped), rel=1e-12)
+
+
+def test_empirical_bernstein_at_the_ends() -> None:
+    n, alpha = 1000, 0.05
+    first = 7 * math.log(2 / alpha) / (3 * (n - 1))
+    zeros = np.zeros(n)
+    assert empirical_bernstein(zeros, alpha, 2.0, "upper") == pytest.approx((0.0, 2 * first))
+    assert empirical_bernstein(zeros + 2, alpha, 2.0, "lower") == pytest.approx((2 - 2 * first, 2))
+    assert empirical_bernstein([0, 2], alpha, 2.0) == (0.0, 2.0)
+
+
 @given(st.integers(1, 120), st.integers(1, 99), st.integers(1, 60))
 def test_quantile_interval_is_exact_and_minimal(n: int, percent: int, alpha_percent: int) -> None:
     q, alpha = Fraction(percent, 100), Fraction(alpha_percent, 100)
@@ -148,13 +182,40 @@ def test_quantile_interval_with_too_few_points() -> None:
         (lambda: dkw_halfwidth(10, 0.05, 3), "sides must be 1 or 2"),
         (lambda: dkw_halfwidth(10, np.nan), "alpha must lie strictly"),
         (lambda: class_mass_box([], 0.05), "one count a class"),
-        (lambda: class_mass_box([0, 0], 0.05), "trials must be at least 1"),
+        (lambda: class_mass_box([0, 0], 0.05), "sum of counts must be at least 1"),
         (lambda: most_equal_masses(np.full(2, 0.6), np.ones(2)), "no masses between"),
         (lambda: most_equal_masses(np.zeros(2), np.full(2, 0.4)), "no masses between"),
         (lambda: most_equal_masses(np.ones(2), np.zeros(2)), "no masses between"),
-        (lambda: quantile_interval(0, 0.5, 0.05), "need n >= 1"),
-        (lambda: quantile_interval(5, 1.0, 0.05), "need n >= 1"),
+        (lambda: quantile_interval(0, 0.5, 0.05), "n must be at least 1"),
+        (lambda: quantile_interval(5, 1.0, 0.05), "q must lie strictly"),
         (lambda: quantile_interval(5, 0.5, 2.0), "alpha must lie strictly"),
+        (lambda: quantile_interval(5, np.nan, 0.5), "q must lie strictly between 0 and 1, got nan"),
+        (lambda: quantile_interval(2.5, 0.5, 0.5), "n must be at least 1 and whole, got 2.5"),
+        (lambda: clopper_pearson([], 3, 0.05), "one count or more"),
+        (lambda: clopper_pearson(1, np.nan, 0.05), "trials must be at least 1 and whole, got nan"),
+        (lambda: clopper_pearson(1, 2.5, 0.05), "trials must be at least 1 and whole, got 2.5"),
+        (lambda: clopper_pearson(1, 3, np.nan), "between 0 and 1, got nan"),
+        (lambda: dkw_halfwidth(np.nan, 0.05), "n must be at least 1 and whole, got nan"),
+        (lambda: dkw_halfwidth(np.inf, 0.05), "n must be at least 1 and whole, got inf"),
+        (lambda: class_mass_box([3, np.nan], 0.05), "whole, got nan"),
+        (lambda: class_mass_box([3, 1.5], 0.05), "whole, got 4.5"),
+        (lambda: class_mass_box([1.5, 1.5], 0.05), r"whole numbers in 0\.\.3"),
+        (lambda: class_mass_box([3, -1], 0.05), "whole numbers"),
+        (lambda: class_mass_box([3] * 10, 2.0), "alpha must lie strictly between 0 and 1, got 2"),
+        (lambda: most_equal_masses(np.array([np.nan, 0]), np.ones(2)), "no masses between"),
+        (lambda: most_equal_masses(np.zeros(0), np.zeros(0)), "no masses between"),
+        (lambda: empirical_bernstein([0.5], 0.05, 1.0), r"2 numbers or more, got shape \(1,\)"),
+        (lambda: empirical_bernstein([], 0.05, 1.0), "2 numbers or more"),
+        (lambda: empirical_bernstein([[0, 1], [0, 1]], 0.05, 1.0), "2 numbers or more"),
+        (lambda: empirical_bernstein([0, np.nan], 0.05, 1.0), r"in \[0, 1.0\], got nan"),
+        (lambda: empirical_bernstein([0, 1.1], 0.05, 1.0), r"in \[0, 1.0\], got 1.1"),
+        (lambda: empirical_bernstein([0, -0.1], 0.05, 1.0), r"in \[0, 1.0\], got -0.1"),
+        (lambda: empirical_bernstein([0, 1], 0.05, np.inf), "upper must be positive and finite"),
+        (lambda: empirical_bernstein([0, 0], 0.05, 0.0), "upper must be positive and finite"),
+        (lambda: empirical_bernstein([0, 1], 0.05, np.nan), "upper must be positive and finite"),
+        (lambda: empirical_bernstein([0, 1], 1.0, 1.0), "alpha must lie strictly"),
+        (lambda: empirical_bernstein([0, 1], np.nan, 1.0), "alpha must lie strictly"),
+        (lambda: empirical_bernstein([0, 1], 0.05, 1.0, "both"), "side must be"),
     ],
 )
 def test_nonsense_is_refused(call: object, message: str) -> None:

@@ -4,18 +4,22 @@ import re
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy import stats
 
 from theory.claim import FloatArray, LawBound, Relation
 from theory.evidence import Interval, Radii
-from theory.statistics import dkw_halfwidth
+from theory.statistics import clopper_pearson, dkw_halfwidth, empirical_bernstein
 from theory.verdict import (
     Judgement,
     Outcome,
+    declared_grid,
     declared_range,
     judge_law,
+    judge_mean,
     judge_pointwise,
     judge_scalar,
     judge_together,
@@ -35,6 +39,10 @@ def line(shift: float) -> Law:
 
 def eighths(bound: Law | LawBound, lower: FloatArray, upper: FloatArray) -> Judgement:
     return judge_law(lower, upper, bound, QUARTER, eta_range=(4.0, 8.0))
+
+
+def through(etas: npt.ArrayLike, values: npt.ArrayLike) -> Law:
+    return lambda eta: np.interp(eta, etas, values)
 
 
 def level(value: float) -> Law:
@@ -160,18 +168,20 @@ def test_a_clearly_false_claim_is_violated_and_a_clearly_true_one_holds() -> Non
     st.floats(0.01, 1),
     st.floats(0, 1),
     st.floats(0, 20),
+    st.none() | st.lists(st.floats(0, 20), min_size=1, max_size=5, unique=True).map(sorted),
 )
 def test_no_side_decides_what_it_cannot_know(
-    radii: list[float], at_zero: float, slope: float, stop: float
+    radii: list[float], at_zero: float, slope: float, stop: float, etas: list[float] | None
 ) -> None:
     def bound(eta: FloatArray) -> FloatArray:
-        return np.clip(at_zero + slope * eta, 0, 1)
+        return np.clip(at_zero + slope * np.minimum(eta, 1e3), 0, 1)
 
-    points = np.array(radii)
-    attacked = judge_law(0 * points, points, bound, 0.4, eta_range=(0.0, stop))
-    assert attacked.outcome is not VIOLATED
-    certified = judge_law(points, points + np.inf, bound, 0.4, eta_range=(0.0, stop))
-    assert certified.outcome is not HOLDS
+    points, grid = np.array(radii), None if etas is None else np.array(etas)
+    for ends in ((0.0, stop), (stop, np.inf)):
+        attacked = judge_law(0 * points, points, bound, 0.4, eta_range=ends, grid=grid)
+        assert attacked.outcome is not VIOLATED
+        certified = judge_law(points, points + np.inf, bound, 0.4, eta_range=ends, grid=grid)
+        assert certified.outcome is not HOLDS
 
 
 def radii_of(*intervals: tuple[float, float]) -> Radii:
@@ -277,3 +287,202 @@ def test_no_range_can_be_declared_with_too_few_points() -> None:
     judged = judge_law(0 * radii, radii, lambda eta: -np.expm1(-eta), 0.05)
     assert judged.outcome is Outcome.UNDECIDED
     assert "too small to declare any range" in judged.reason
+
+
+def test_eight_points_on_a_grid_of_two() -> None:
+    # At level 1/4 for each: U(0) = 1 - 4^(-1/8) = 0.159 and L(8) = 4^(-1/8) = 0.841.
+    grid, alpha = np.array([2.0, 5.0]), 0.5
+    most, all_eight = 1 - 0.25 ** (1 / 8), 0.25 ** (1 / 8)
+    seven = float(clopper_pearson(7, 8, 0.25, "lower")[0])
+    cases = [
+        # Counts at the two etas, the bound's values there.
+        ((0, 8), (most + 1e-9, 0.9), VIOLATED, 0.0),
+        ((0, 8), (most - 1e-9, 0.9), UNDECIDED, 0.0),
+        ((8, 8), (0.1, all_eight - 1e-9), HOLDS, 1.0),
+        ((8, 8), (0.1, all_eight + 1e-9), UNDECIDED, 0.0),
+        # The bound at the second must be reached by the law at the first: 7 of 8, not 8 of 8.
+        ((7, 8), (0.1, seven - 1e-9), HOLDS, 1.0),
+        ((7, 8), (0.1, seven + 1e-9), UNDECIDED, 0.0),
+    ]
+    for (first, second), levels, outcome, decided in cases:
+        # A point at an eta of the grid counts there.
+        for places in ([1.0, 3.0, 9.0], [2.0, 5.0, 9.0]):
+            points = np.repeat(places, [first, second - first, 8 - second])
+            judgement = judge_law(points, points, through(grid, levels), alpha, grid=grid)
+            assert (judgement.outcome, judgement.decided) == (outcome, decided)
+            assert (judgement.slack < 0) is (outcome is not HOLDS)
+            assert abs(judgement.slack) < 2e-9 or outcome is UNDECIDED
+
+
+def test_the_part_of_a_grid_that_is_decided() -> None:
+    # Half of 400 points lie below 1: that shows a bound of 0.4 at 2, and not one of 0.8 at 3.
+    grid, half = np.array([1.0, 2.0, 3.0]), np.repeat([0.5, 9.0], 200)
+    bound = through(grid, [0.3, 0.4, 0.8])
+    judgement = judge_law(half, half, bound, 0.1, grid=grid)
+    assert judgement.outcome is VIOLATED
+    assert judgement.reason.startswith("at eta = 3 the bound is 0.8000, and with certificates for")
+    assert "200 of 400 points beyond it the law is at most 0.5470" in judgement.reason
+    limit = clopper_pearson(200, 400, 0.1 / 3, "lower")[0]
+    for lower, words in ((0 * half, "stronger attack"), (np.minimum(half, 2.5), "do not tell")):
+        judgement = judge_law(lower, half, bound, 0.1, grid=grid)
+        assert judgement.outcome is UNDECIDED
+        assert judgement.decided == pytest.approx(0.2)
+        assert judgement.slack == pytest.approx(limit - 0.8)
+        assert judgement.reason.startswith("20% of the range decided; ")
+        assert words in judgement.reason
+    # On the part before 2 it holds; nothing is known before the grid begins.
+    for start, outcome in ((1.0, HOLDS), (1.5, HOLDS), (0.9, UNDECIDED)):
+        ends = (start, 2.0)
+        assert judge_law(0 * half, half, bound, 0.1, grid=grid, eta_range=ends).outcome is outcome
+
+
+def test_beyond_its_grid_a_law_is_known_not_to_fall() -> None:
+    points = np.full(50, 0.5)
+    grid, limit = np.array([1.0]), 0.1 ** (1 / 50)
+    for top, outcome in ((limit - 1e-9, HOLDS), (limit + 1e-9, UNDECIDED)):
+        bound = through([0.0, 1.0, 7.0], [0.0, 0.2, top])
+        for stop in (7.0, np.inf):
+            ends = (1.0, stop)
+            seen = judge_law(0 * points, points, bound, 0.1, grid=grid, eta_range=ends)
+            assert seen.outcome is outcome
+
+
+def test_the_declared_grid_lies_where_points_can_decide() -> None:
+    def bound(eta: FloatArray) -> FloatArray:
+        return -np.expm1(-3 * eta)
+
+    exact = LawBound(bound, bound, lambda q: -np.log1p(-q) / 3)
+    for n, m in ((30, None), (500, None), (500, 9), (500, 1)):
+        grid = declared_grid(bound, n, 0.02, m)
+        assert grid == pytest.approx(declared_grid(exact, n, 0.02, m), rel=1e-12)
+        size = int(np.ceil(4 * np.sqrt(n))) if m is None else m
+        assert grid.size == size
+        share, levels = 0.02 / size, bound(grid)
+        angles = np.arcsin(np.sqrt(levels))
+        assert np.allclose(np.diff(angles), np.diff(angles)[:1])
+        assert levels + levels[::-1] == pytest.approx(np.ones(size))
+        # Half a step inside: no certificate refutes below 1 - share^(1/n), and so on.
+        end = np.arcsin(np.sqrt(1 - share ** (2 / n)))
+        assert angles[0] - end == pytest.approx((np.pi / 2 - 2 * end) / (2 * size))
+        counts = np.arange(n + 1)
+        assert clopper_pearson(counts, n, share, "upper")[1].min() < levels[0]
+        assert clopper_pearson(counts, n, share, "lower")[0].max() > levels[-1]
+
+
+def test_the_default_grid_is_nearly_the_best_for_holds() -> None:
+    for n in (50, 1000, 20_000):
+        sizes = np.unique(np.geomspace(1, 40 * np.sqrt(n), 500).astype(int))
+        width = stats.norm.isf(0.05 / sizes) / (2 * np.sqrt(n)) + np.pi / (2 * sizes)
+        default = declared_grid(lambda eta: -np.expm1(-eta), n, 0.05).size
+        assert np.interp(default, sizes, width) < 1.1 * width.min()
+
+
+def test_a_grid_ends_where_its_bound_does() -> None:
+    def half(eta: FloatArray) -> FloatArray:
+        return -np.expm1(-eta) / 2
+
+    grid = declared_grid(half, 400, 0.05)
+    assert 30 < grid.size < 50
+    assert 0.45 < half(grid)[-1] < 0.5
+    nothing = declared_grid(lambda eta: 0 * eta, 400, 0.05)
+    too_few = declared_grid(half, 12, 0.05)
+    for lone in (nothing, too_few):
+        assert lone.tolist() == [np.inf]
+        for points in (np.full(400, np.inf), np.zeros(400)):
+            judged = judge_law(points, points, half, 0.05, grid=lone)
+            assert judged.outcome is UNDECIDED
+            assert "too small to declare any range" in judged.reason
+
+
+def test_a_mean_by_hand() -> None:
+    # Half of 1000 radii at 1, half at 3: with the cap at 2, values of mean 1.5.
+    radii, value = np.repeat([1.0, 3.0], 500), 1.2
+    lower, upper = empirical_bernstein(np.repeat([1.0, 2.0], 500), 0.1, 2.0)
+    assert 1.4 < lower < 1.5 < upper < 1.6
+    # One side at level 0.05 is one of two at level 0.1.
+    for shift, outcome in ((-1e-9, VIOLATED), (0.0, UNDECIDED), (1e-9, UNDECIDED)):
+        seen = judge_mean(radii, radii, lower + shift, 0.05, cap=2.0)
+        assert seen.outcome is outcome
+        assert outcome is UNDECIDED or seen.slack == pytest.approx(shift, rel=1e-4)
+    for shift, outcome in ((1e-9, HOLDS), (0.0, HOLDS), (-1e-9, UNDECIDED)):
+        seen = judge_mean(radii, radii, upper + shift, 0.05, cap=2.0)
+        assert seen.outcome is outcome
+        assert seen.slack == pytest.approx(shift, rel=1e-4)
+        assert seen.decided == (outcome is HOLDS)
+        assert "the mean of the radius, capped at 2," in seen.reason
+    cases = [
+        (radii, 1.51, "n = 1000 is too small, the mean of what was seen agrees with the bound"),
+        (radii, 1.49, "n = 1000 points do not tell the mean from the bound"),
+        (radii / 3, value, "the intervals are too wide: a stronger attack would decide"),
+        (0 * radii, 2.0, "the cap 2 is not above the bound 2: it leaves nothing to show"),
+        (0 * radii, np.inf, "the cap 2 is not above the bound inf: it leaves nothing to show"),
+    ]
+    for certified, claimed, words in cases:
+        seen = judge_mean(certified, radii, claimed, 0.05, cap=2.0)
+        assert seen.outcome is UNDECIDED
+        assert words in seen.reason
+
+
+@given(
+    st.lists(st.floats(0, 10), min_size=2, max_size=60),
+    st.floats(0, 12),
+    st.floats(0.01, 12),
+    st.floats(0.001, 0.999),
+)
+def test_no_side_decides_on_a_mean(
+    radii: list[float], value: float, cap: float, alpha: float
+) -> None:
+    points = np.array(radii)
+    attacked = judge_mean(0 * points, points, value, alpha, cap=cap).outcome
+    certified = judge_mean(points, points + np.inf, value, alpha, cap=cap).outcome
+    assert attacked in (HOLDS, UNDECIDED)
+    assert certified in (VIOLATED, UNDECIDED)
+    exact = judge_mean(points, points, value, alpha, cap=cap).outcome
+    assert exact is (attacked if attacked is not UNDECIDED else certified)
+
+
+ONES = np.ones(4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: judge_law(ONES, ONES, line(0), 0.6), r"alpha must lie in \(0, 1/2\], got 0.6"),
+        (lambda: judge_law(ONES, ONES, line(0), 0.0, grid=ONES[:1]), "alpha must lie in"),
+        (lambda: judge_law(ONES, ONES, line(0), np.nan), r"\(0, 1/2\], got nan"),
+        (lambda: judge_law(ONES[:0], ONES[:0], line(0), 0.1), "non-empty"),
+        (lambda: judge_law(ONES * np.nan, ONES, line(0), 0.1), "not intervals"),
+        (lambda: judge_law(ONES, ONES, line(0), 0.1, grid=ONES), "grid must be an increasing"),
+        (lambda: judge_law(ONES, ONES, line(0), 0.1, grid=ONES[:0]), "grid must be an increasing"),
+        (lambda: judge_law(ONES, ONES, line(0), 0.1, grid=-ONES[:1]), "grid must be an increasing"),
+        (lambda: judge_law(ONES, ONES, line(0), 0.1, grid=np.array([1, np.nan])), "grid must be"),
+        (lambda: judge_law(ONES, ONES, line(0), 0.1, grid=np.array([np.nan])), "grid must be"),
+        (lambda: judge_law(ONES, ONES, line(0), 0.1, grid=np.array([[1.0]])), "grid must be"),
+        (lambda: judge_law(ONES, ONES, line(np.nan), 0.1), r"in \[0, 1\], got NaN at eta = \[1"),
+        (lambda: judge_law(0 * ONES, ONES, line(np.nan), 0.1, eta_range=(0, 1)), "got NaN at eta"),
+        (lambda: judge_law(ONES, ONES, line(np.nan), 0.1, grid=ONES[:1]), "got NaN at eta = "),
+        (lambda: declared_range(line(0), 0, 0.1), "n must be at least 1 and whole, got 0"),
+        (lambda: declared_range(line(0), 9, 1.0), "alpha must lie strictly"),
+        (lambda: declared_grid(line(0), 0, 0.1), "n must be at least 1 and whole, got 0"),
+        (lambda: declared_grid(line(0), np.nan, 0.1), "n must be at least 1 and whole, got nan"),
+        (lambda: declared_grid(line(0), 9, 0.1, 0), "m must be at least 1 and whole, got 0"),
+        (lambda: declared_grid(line(0), 9, 0.6), r"alpha must lie in \(0, 1/2\], got 0.6"),
+        (lambda: judge_mean(ONES, ONES, -1.0, 0.1, cap=1.0), "value must be at least 0, got -1"),
+        (lambda: judge_mean(ONES, ONES, np.nan, 0.1, cap=1.0), "at least 0, got nan"),
+        (lambda: judge_mean(ONES, ONES, 1.0, 0.1, cap=0.0), "cap must be positive and finite"),
+        (lambda: judge_mean(ONES, ONES, 1.0, 0.1, cap=np.inf), "positive and finite, got inf"),
+        (lambda: judge_mean(ONES, ONES, 1.0, 0.1, cap=np.nan), "positive and finite, got nan"),
+        (lambda: judge_mean(ONES, ONES, 1.0, 1.0, cap=2.0), "alpha must lie strictly"),
+        (lambda: judge_mean(ONES[:1], ONES[:1], 1.0, 0.1, cap=2.0), "2 numbers or more"),
+        (lambda: judge_mean(2 * ONES, ONES, 1.0, 0.1, cap=2.0), "not intervals"),
+        (lambda: judge_scalar(Interval(0, 1), Relation.AT_MOST, np.nan), "got nan"),
+        (lambda: judge_pointwise(radii_of((0, 1)), radii_of((0, 1)), np.nan), "rtol must be"),
+        (lambda: judge_pointwise(radii_of((0, 1)), radii_of((0, 1)), -0.1), "rtol must be"),
+        (lambda: judge_together([], lambda cell, level: cell, 1.0), "alpha must lie strictly"),
+        (lambda: judge_together([1], lambda cell, level: cell, np.nan), "got nan"),
+    ],
+)
+def test_nonsense_is_refused(call: object, message: str) -> None:
+    assert callable(call)
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,17 +1,25 @@
 """A claim: data plus one pure function. Theorems and conjectures register themselves here."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from theory.errors import InputError, nearest
 from theory.registry import Registry
 
+if TYPE_CHECKING:
+    from theory.parameter import Parameter
+
 FloatArray = npt.NDArray[np.float64]
+ROUNDING = 1e-12
+"""Relative error that the evaluation of a bound may have, unless it says otherwise."""
 Facts = Mapping[str, Any]
 """What is known of a subject, by name: "latent_law", "class_counts", "moduli[l2->l2]", ..."""
 
@@ -35,6 +43,7 @@ class Kind(StrEnum):
     """What a claim speaks of."""
 
     LAW = "law"
+    MEAN = "mean"
     POINTWISE = "pointwise"
     SCALAR = "scalar"
 
@@ -63,7 +72,7 @@ class Quantity:
         return f"{self.symbol}[{self.norm}]" if self.norm else self.symbol
 
     @classmethod
-    def parse(cls, text: str) -> "Quantity":
+    def parse(cls, text: str) -> Quantity:
         """Return the quantity of this name, the inverse of `str`."""
         symbol, _, rest = text.partition("[")
         return cls(symbol, rest.removesuffix("]"))
@@ -81,8 +90,21 @@ class Ref:
         return f"{self.source}, {self.locator}"
 
 
-class OutOfScopeError(Exception):
+class OutOfScopeError(ValueError):
     """A hypothesis of a claim does not hold, or a fact it needs is not known; says which."""
+
+
+def required(facts: Facts, name: str, what: str) -> Any:  # noqa: ANN401
+    """Return a fact that a claim needs.
+
+    Raises
+    ------
+    OutOfScopeError
+        If it is not known; `what` is its name in words.
+    """
+    if name not in facts:
+        raise OutOfScopeError(f"{what} is not known")
+    return facts[name]
 
 
 @dataclass(frozen=True)
@@ -104,6 +126,70 @@ class LawBound:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """The numbers of a claim: its value, logarithm, inverse, and its own error.
+
+    Attributes
+    ----------
+    parameters : tuple of Parameter
+        What the functions below take, by keyword; of a law the first is the distance.
+    value : callable
+        The bound, broadcasting over array-like real parameters.
+    log_survival : callable or None
+        Of a law: the logarithm of the upper bound on P(r > eta), accurate where it underflows.
+    inverse : callable or None
+        Of a law: (probability, other parameters) to the least distance whose value reaches it.
+    rounding, absolute : float
+        |value - exact| <= rounding * value + absolute. The absolute part is there for bounds that
+        cross zero within their domain, where no relative accuracy can be had from rounded inputs.
+    """
+
+    parameters: tuple[Parameter, ...]
+    value: Callable[..., FloatArray]
+    log_survival: Callable[..., FloatArray] | None = None
+    inverse: Callable[..., FloatArray] | None = None
+    rounding: float = ROUNDING
+    absolute: float = 0.0
+
+    def standard(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Return the standard value of each parameter, with those given here instead.
+
+        Raises
+        ------
+        ValueError
+            If a name is no parameter.
+        """
+        known = {parameter.name: parameter.standard for parameter in self.parameters}
+        unknown = sorted(set(changes) - set(known))
+        if unknown:
+            raise InputError(f"no parameter '{unknown[0]}': {nearest(unknown[0], known)}")
+        return known | changes
+
+    def error(self, value: npt.ArrayLike) -> FloatArray:
+        """Return the limit on the numerical error of this value."""
+        return self.rounding * np.abs(np.asarray(value, dtype=np.float64)) + self.absolute
+
+    def law(self, **others: Any) -> LawBound:  # noqa: ANN401
+        """Return the bound as a function of the distance, widened by its own error."""
+        distance = self.parameters[0].name
+        assert self.inverse is not None
+
+        def at(eta: FloatArray) -> FloatArray:
+            return np.asarray(self.value(**{distance: eta}, **others))
+
+        def shifted(eta: FloatArray, sign: int) -> FloatArray:
+            value = at(eta)
+            return np.clip(value + sign * self.error(value), 0.0, 1.0)
+
+        inverse = self.inverse
+        return LawBound(
+            lower=lambda eta: shifted(eta, -1),
+            upper=lambda eta: shifted(eta, +1),
+            quantile=lambda q: float(inverse(q, **others)),
+        )
+
+
+@dataclass(frozen=True)
 class Claim:
     """A statement about one or two quantities, and the pure function that evaluates its bound.
 
@@ -112,22 +198,32 @@ class Claim:
     id : str
         "author2018/name".
     kind : Kind
-        LAW: P(r <= eta) >= B(eta) for all eta; POINTWISE: first quantity <= second, point by
-        point; SCALAR: quantity `relation` value.
+        LAW: P(r <= eta) >= B(eta) for all eta; MEAN: E r `relation` value; POINTWISE: image of
+        the first quantity <= second, point by point; SCALAR: quantity `relation` value.
     quantities : tuple of Quantity
-        LAW and SCALAR: any of these, each judged by itself; POINTWISE: the two sides in order.
+        LAW, MEAN and SCALAR: any of these, each judged by itself; POINTWISE: the two sides in
+        order.
     relation : Relation
         The direction of the inequality, measured side first.
     status : Status
         PROVED, CONJECTURED or REFUTED.
     ref : Ref
         Source.
-    statement : str
-        The statement in LaTeX, hypotheses included.
+    setting : str
+        What is given, in LaTeX: one sentence's beginning, "For $x = g(z)$ ...".
+    hypotheses : tuple of str
+        What is assumed beside the setting, in LaTeX, a clause each.
     evaluate : callable
         LAW: (facts, quantity, alpha) -> LawBound that is valid with probability 1 - alpha;
-        SCALAR: (facts, quantity) -> float; POINTWISE: (facts) -> None, checks hypotheses only.
+        MEAN: (facts, quantity, alpha) -> Interval that holds the bound with that probability;
+        SCALAR: (facts, quantity) -> float; POINTWISE: (facts) -> function of the left radii, or
+        None for the identity.
         Raises OutOfScopeError naming the hypothesis that does not hold.
+    bound : Bound or None
+        The formula as a function of its parameters, where it is one.
+    stronger : str
+        Id of the claim that says more under the same hypotheses: the sharper form of a printed
+        one, the repaired form of a refuted one; "" where there is none.
     """
 
     id: str
@@ -136,8 +232,11 @@ class Claim:
     relation: Relation
     status: Status
     ref: Ref
-    statement: str
+    setting: str
+    hypotheses: tuple[str, ...]
     evaluate: Callable[..., Any]
+    bound: Bound | None = None
+    stronger: str = ""
 
     @property
     def summary(self) -> str:
@@ -160,12 +259,27 @@ def _register(
     quantities: tuple[Quantity, ...],
     relation: Relation,
     ref: Ref,
-    statement: str,
+    setting: str,
+    hypotheses: tuple[str, ...] = (),
+    bound: Bound | None = None,
+    stronger: str = "",
 ) -> Decorator:
     """Return a decorator that registers a function as a claim; the fields are those of `Claim`."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        claim = Claim(id, kind, quantities, relation, status, ref, statement, function)
+        claim = Claim(
+            id,
+            kind,
+            quantities,
+            relation,
+            status,
+            ref,
+            setting,
+            hypotheses,
+            function,
+            bound,
+            stronger,
+        )
         CLAIMS.register(id, claim)
         return function
 
@@ -176,3 +290,5 @@ theorem = functools.partial(_register, Status.PROVED)
 theorem.__doc__ = "Register a function as a proved claim; the fields are those of `Claim`."
 conjecture = functools.partial(_register, Status.CONJECTURED)
 conjecture.__doc__ = "Register a function as a claim not proved; the fields are those of `Claim`."
+refuted = functools.partial(_register, Status.REFUTED)
+refuted.__doc__ = "Register a function as a claim known to be false; fields are those of `Claim`."

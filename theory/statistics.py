@@ -11,10 +11,65 @@ from theory.claim import FloatArray
 Side = Literal["lower", "upper", "two-sided"]
 
 
-def _checked_level(alpha: float) -> float:
+def checked_level(alpha: float) -> float:
+    """Return a level that lies in (0, 1).
+
+    Parameters
+    ----------
+    alpha : float
+        Allowed probability of an error.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If it does not lie there.
+
+    Examples
+    --------
+    >>> checked_level(0.05)
+    0.05
+    """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie strictly between 0 and 1, got {alpha}")
     return float(alpha)
+
+
+def checked_count(n: float, name: str) -> int:
+    """Return a number of points that is whole and at least 1.
+
+    Parameters
+    ----------
+    n : float
+        The number.
+    name : str
+        What it is called in the error.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If it is no such number.
+
+    Examples
+    --------
+    >>> checked_count(np.float64(12.0), "n")
+    12
+    """
+    if not 1 <= n < float("inf") or n != int(n):
+        raise ValueError(f"{name} must be at least 1 and whole, got {n}")
+    return int(n)
+
+
+def _checked_side(side: str) -> None:
+    if side not in ("lower", "upper", "two-sided"):
+        raise ValueError(f"side must be 'lower', 'upper' or 'two-sided', got {side!r}")
 
 
 def clopper_pearson(
@@ -41,7 +96,7 @@ def clopper_pearson(
     Raises
     ------
     ValueError
-        If trials < 1, a count lies outside 0..trials, or alpha outside (0, 1).
+        If trials < 1, a count lies outside 0..trials or there is none, or alpha outside (0, 1).
 
     References
     ----------
@@ -53,14 +108,14 @@ def clopper_pearson(
     >>> float(lower), round(float(upper), 9)
     (0.0, 0.040472237)
     """
-    _checked_level(alpha)
+    checked_level(alpha)
     k = np.asarray(successes, dtype=np.float64)
-    if trials < 1:
-        raise ValueError(f"trials must be at least 1, got {trials}")
+    checked_count(trials, "trials")
+    if not k.size:
+        raise ValueError(f"successes must be one count or more, got {successes!r}")
     if not np.all((k >= 0) & (k <= trials) & (k == np.floor(k))):
         raise ValueError(f"successes must be whole numbers in 0..{trials}, got {successes!r}")
-    if side not in ("lower", "upper", "two-sided"):
-        raise ValueError(f"side must be 'lower', 'upper' or 'two-sided', got {side!r}")
+    _checked_side(side)
     tail = alpha / 2 if side == "two-sided" else alpha
     lower, upper = np.zeros_like(k), np.ones_like(k)
     if side != "upper":
@@ -103,14 +158,71 @@ def dkw_halfwidth(n: int, alpha: float, sides: Literal[1, 2] = 1) -> float:
     >>> round(dkw_halfwidth(10_000, 0.05), 12)
     0.012238734153
     """
-    _checked_level(alpha)
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    checked_level(alpha)
+    checked_count(n, "n")
     if sides not in (1, 2):
         raise ValueError(f"sides must be 1 or 2, got {sides}")
     if sides == 1 and alpha > 0.5:
         raise ValueError(f"the one-sided constant needs alpha <= 1/2, got {alpha}")
     return float(np.sqrt(np.log(sides / alpha) / (2 * n)))
+
+
+def empirical_bernstein(
+    values: npt.ArrayLike, alpha: float, upper: float, side: Side = "two-sided"
+) -> tuple[float, float]:
+    """Return confidence limits on the mean of independent, equally distributed, bounded values.
+
+    They are narrow where the values vary little: to first order their distance from the sample
+    mean depends on the sample variance, not on the largest value possible.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        n >= 2 independent values in [0, upper].
+    alpha : float
+        Allowed probability that the limits miss the mean, in (0, 1).
+    upper : float
+        Largest value possible, positive and finite, known before the values are seen.
+    side : {"lower", "upper", "two-sided"}
+        A one-sided limit spends all of alpha on its side, and the other end is 0 or `upper`.
+
+    Returns
+    -------
+    lower, upper : float
+        Limits in [0, upper], in the unit of the values.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 values, one is NaN or outside [0, upper], upper is not positive
+        and finite, or alpha outside (0, 1).
+
+    References
+    ----------
+    Maurer and Pontil, Empirical Bernstein bounds and sample variance penalization, COLT 2009,
+    Theorem 4.
+
+    Examples
+    --------
+    >>> lower, upper = empirical_bernstein(np.linspace(0.4, 0.6, 1000), 0.05, 1.0)
+    >>> round(lower, 6), round(upper, 6)
+    (0.484352, 0.515648)
+    """
+    checked_level(alpha)
+    _checked_side(side)
+    if not 0 < upper < np.inf:
+        raise ValueError(f"upper must be positive and finite, got {upper}")
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or x.size < 2:
+        raise ValueError(f"values must be a list of 2 numbers or more, got shape {x.shape}")
+    outside = ~((x >= 0) & (x <= upper))
+    if outside.any():
+        raise ValueError(f"values must lie in [0, {upper}], got {x[outside][0]}")
+    log = np.log((4 if side == "two-sided" else 2) / alpha)
+    width = np.sqrt(2 * x.var(ddof=1) * log / x.size) + 7 * upper * log / (3 * (x.size - 1))
+    low = 0.0 if side == "upper" else max(x.mean() - width, 0.0)
+    high = upper if side == "lower" else min(x.mean() + width, upper)
+    return float(low), float(high)
 
 
 def class_mass_box(counts: npt.ArrayLike, alpha: float) -> tuple[FloatArray, FloatArray]:
@@ -127,16 +239,22 @@ def class_mass_box(counts: npt.ArrayLike, alpha: float) -> tuple[FloatArray, Flo
     -------
     lower, upper : ndarray, shape (K,)
 
+    Raises
+    ------
+    ValueError
+        If counts is no list of whole numbers of which one is positive, or alpha outside (0, 1).
+
     Examples
     --------
     >>> lower, upper = class_mass_box([90, 10], 0.05)
     >>> bool(np.all(lower < [0.9, 0.1]) and np.all(upper > [0.9, 0.1]))
     True
     """
-    k = np.asarray(counts)
+    checked_level(alpha)
+    k = np.asarray(counts, dtype=np.float64)
     if k.ndim != 1 or not k.size:
         raise ValueError(f"counts must be a list of one count a class, got {counts!r}")
-    return clopper_pearson(k, int(k.sum()), alpha / k.size)
+    return clopper_pearson(k, checked_count(k.sum(), "the sum of counts"), alpha / k.size)
 
 
 def most_equal_masses(lower: FloatArray, upper: FloatArray) -> FloatArray:
@@ -149,6 +267,15 @@ def most_equal_masses(lower: FloatArray, upper: FloatArray) -> FloatArray:
     ----------
     lower, upper : ndarray, shape (K,)
         With sum(lower) <= 1 <= sum(upper).
+
+    Returns
+    -------
+    ndarray, shape (K,)
+
+    Raises
+    ------
+    ValueError
+        If no masses between the limits sum to 1.
 
     Examples
     --------
@@ -181,14 +308,24 @@ def quantile_interval(n: int, q: float, alpha: float) -> tuple[int, int]:
     j, k : int
         Rank 0 stands for -inf and rank n + 1 for +inf: n is too small for that side.
 
+    Raises
+    ------
+    ValueError
+        If n < 1, or q or alpha lies outside (0, 1).
+
+    References
+    ----------
+    David and Nagaraja, Order Statistics (2003), section 7.1.
+
     Examples
     --------
     >>> quantile_interval(1000, 0.25, 0.05)
     (223, 278)
     """
-    _checked_level(alpha)
-    if n < 1 or not 0 < q < 1:
-        raise ValueError(f"need n >= 1 and 0 < q < 1, got n={n}, q={q}")
+    checked_level(alpha)
+    checked_count(n, "n")
+    if not 0 < q < 1:
+        raise ValueError(f"q must lie strictly between 0 and 1, got {q}")
     # r_(j) > quantile iff fewer than j points lie at or below it; r_(k) < it iff k or more do.
     ranks = np.arange(n + 1)
     fewer = special.bdtr(ranks, n, q)  # P(at most `rank` points lie below)

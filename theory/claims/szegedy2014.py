@@ -12,8 +12,9 @@ from theory.norms import accumulated_error
     quantities=(Quantity("lipschitz", "l2->l2"),),
     relation=Relation.AT_MOST,
     ref=Ref("szegedy2014", "Szegedy et al., ICLR 2014", "Section 4.3"),
-    statement=r"A composition of affine layers $x \mapsto W_k x + b_k$ and 1-Lipschitz"
-    r" activations has Lipschitz constant $L \le \prod_k \lVert W_k \rVert_2$.",
+    setting=r"Let $L$ be the Lipschitz constant of a composition of affine layers"
+    r" $x \mapsto W_k x + b_k$",
+    hypotheses=("the activations between the layers are 1-Lipschitz",),
 )
 def product_of_norms(facts: Facts, quantity: Quantity) -> float:
     """The Lipschitz constant of a network is at most the product of its layers' norms.

@@ -1,0 +1,1 @@
+"""Sympy forms and machine-checked proofs of the claims, one file or folder a paper."""
