@@ -13,7 +13,7 @@ _LETTERS = {
     "mathbf": "", "ldots": "…", "dots": "…", "Bigl": "", "Bigr": "", "tfrac": "", "gamma": "γ",
     "varphi": "φ", "phi": "φ", "Lambda": "Λ", "tau": "τ", "rho": "ρ", "theta": "θ", "nu": "ν",
     "zeta": "ζ", "Sigma": "Σ", "partial": "∂", "int": "∫", "circ": "∘", "beta": "β", "nabla": "∇",
-    "operatorname": "", "text": "", "widehat": "", "Theta": "Θ", "cup": "∪",
+    "ast": "∗", "operatorname": "", "text": "", "widehat": "", "Theta": "Θ", "cup": "∪",
     "cap": "∩", "kappa": "κ",
 }  # fmt: skip
 _RELATIONS = {

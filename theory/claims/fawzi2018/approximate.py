@@ -280,7 +280,7 @@ _DATA = (
     r" has the modulus of continuity $\omega$, and let $f$ be any classifier with class masses"
     r" $p_i = \Pr(f(g(z)) = i)$"
 )
-_NEAR = r"$W_1(g_* \gamma, \mu) \le \delta$ in the image norm"
+_NEAR = r"$W_1(g_\ast \gamma, \mu) \le \delta$ in the image norm"
 _CONCAVE = r"$\omega$ is concave"
 
 
@@ -453,7 +453,7 @@ def theorem4_tail(facts: Facts, quantity: Quantity, alpha: float) -> LawBound:
     relation=Relation.AT_LEAST,
     ref=Ref(KEY, SOURCE, "Theorem 1 under a change of law"),
     setting=_DATA,
-    hypotheses=(r"$\mathrm{TV}(g_* \gamma, \mu) \le \tau$",),
+    hypotheses=(r"$\mathrm{TV}(g_\ast \gamma, \mu) \le \tau$",),
     bound=_VARIATION,
 )
 def theorem4_total_variation(facts: Facts, quantity: Quantity, alpha: float) -> LawBound:

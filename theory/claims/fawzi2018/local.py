@@ -17,7 +17,15 @@ from theory.claim import (
     required,
     theorem,
 )
-from theory.claims.fawzi2018.robustness import KEY, SETTING, SOURCE, worst_cdf_lower_bound
+from theory.claims.fawzi2018.robustness import (
+    KEY,
+    SETTING,
+    SOURCE,
+    cdf_lower_bound,
+    log_survival_upper_bound,
+    quantile_upper_bound,
+    worst_cdf_lower_bound,
+)
 from theory.latent import (
     R_IN,
     R_UNC,
@@ -135,6 +143,28 @@ def _failure_limits(facts: Facts, quantity: Quantity, alpha: float) -> list[Loca
     return [LocalExpansions(t, e, tuple(end.tolist())) for end in limits]
 
 
+def _one_value(t: npt.ArrayLike, class_masses: npt.ArrayLike, failure: npt.ArrayLike) -> FloatArray:
+    crossing = cdf_lower_bound(t, _IDENTITY, class_masses)
+    return np.maximum(crossing - checked_probability("failure", failure), 0.0)
+
+
+def _one_log_survival(
+    t: npt.ArrayLike, class_masses: npt.ArrayLike, failure: npt.ArrayLike
+) -> FloatArray:
+    kept = log_survival_upper_bound(t, _IDENTITY, class_masses)
+    with np.errstate(divide="ignore"):
+        log_failure = np.log(checked_probability("failure", failure))
+    return np.minimum(np.logaddexp(kept, log_failure), 0.0)
+
+
+def _one_quantile(
+    probability: npt.ArrayLike, class_masses: npt.ArrayLike, failure: npt.ArrayLike
+) -> FloatArray:
+    q = checked_probability("probability", probability)
+    reached = np.minimum(q + checked_probability("failure", failure), 1.0)
+    return np.where(q == 0, 0.0, quantile_upper_bound(reached, _IDENTITY, class_masses))
+
+
 @theorem(
     "fawzi2018/thm1-local-modulus",
     kind=Kind.LAW,
@@ -159,11 +189,9 @@ def _failure_limits(facts: Facts, quantity: Quantity, alpha: float) -> list[Loca
                 0.01,
             ),
         ),
-        lambda t, class_masses, failure: np.maximum(
-            crossing_mass(checked_masses(class_masses), checked_distance("t", t))
-            - checked_probability("failure", failure),
-            0.0,
-        ),
+        _one_value,
+        _one_log_survival,
+        _one_quantile,
         absolute=1e-14,
     ),
 )

@@ -75,8 +75,8 @@ _SLACK = Parameter("slack", r"\tau", "absolute gap of the projection", Reals(), 
     quantities=(R_IN, R_UNC_PROJECTED),
     relation=Relation.AT_MOST,
     ref=Ref(KEY, SOURCE, "Theorem 2"),
-    setting=r"Let $x$ be in the range of $g$, and let $\tilde f(y) = f(g(z^*(y)))$, where"
-    r" $g(z^*(y))$ is a point of the range nearest to $y$ in the norm of both radii",
+    setting=r"Let $x$ be in the range of $g$, and let $\tilde f(y) = f(g(z^\ast(y)))$, where"
+    r" $g(z^\ast(y))$ is a point of the range nearest to $y$ in the norm of both radii",
     hypotheses=(r"the range of $g$ is closed",),
     bound=Bound((_RADIUS,), projected_unconstrained_lower_bound),
 )
@@ -97,9 +97,10 @@ def theorem2(facts: Facts) -> object:
     quantities=(R_IN, R_UNC_PROJECTED),
     relation=Relation.AT_MOST,
     ref=Ref(KEY, SOURCE, "Theorem 2, for an inexact projection"),
-    setting=r"Let $x$ be in the range of $g$, and let $\tilde f(y) = f(g(z^*(y)))$, where"
-    r" $g(z^*(y))$ is farther from $y$ than its nearest point of the range by at most $\tau$, and"
-    r" $g(z^*(x)) = x$",
+    setting=r"Let $x$ be in the range of $g$, and let $\tilde f(y) = f(g(z^\ast(y)))$, where"
+    r" $g(z^\ast(y))$ is farther from $y$ than its nearest point of the range by at most $\tau$,"
+    r" and"
+    r" $g(z^\ast(x)) = x$",
     bound=Bound((_RADIUS, _SLACK), projected_unconstrained_lower_bound),
 )
 def theorem2_slack(facts: Facts) -> object:

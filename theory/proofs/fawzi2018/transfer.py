@@ -31,8 +31,9 @@ def _triangle(slack: sp.Expr, relative: sp.Expr) -> Step:
     # dist(x + v, range) <= ||v||, as x is in the range.
     reach = (1 + relative) * v + slack + v
     return symbolic(
-        r"if $\tilde f(x + v) \neq f(x)$, then $g(z^*)$ has another label than $x$, and"
-        r" $r_{\mathrm{in}}(x) \le \lVert g(z^*) - x \rVert \le \lVert g(z^*) - (x + v) \rVert +"
+        r"if $\tilde f(x + v) \neq f(x)$, then $g(z^\ast)$ has another label than $x$, and"
+        r" $r_{\mathrm{in}}(x) \le \lVert g(z^\ast) - x \rVert \le \lVert g(z^\ast) - (x + v)"
+        r" \rVert +"
         r" \lVert v \rVert$, where the first term is at most $\lVert v \rVert$ and the slack,"
         r" since $x$"
         r" itself is in the range; solved for $\lVert v \rVert$",
