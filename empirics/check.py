@@ -1,19 +1,29 @@
 """Claims meet records: every claim whose quantity and facts fit is judged, and none is named."""
 
 import fnmatch
-import functools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from empirics.facts import facts_about, subject_label
 from empirics.record import Record
-from theory.claim import CLAIMS, Claim, Facts, Kind, LawBound, OutOfScopeError, Quantity, Status
+from theory.claim import (
+    CLAIMS,
+    Claim,
+    Facts,
+    FloatArray,
+    Kind,
+    LawBound,
+    OutOfScopeError,
+    Quantity,
+    Status,
+)
 from theory.evidence import Interval, Radii
 from theory.verdict import (
     Judgement,
     Outcome,
+    declared_grid,
     declared_range,
     judge_law,
     judge_mean,
@@ -26,6 +36,7 @@ FACT_SHARE = 0.1
 """The part of each law's alpha that pays for its estimated class masses."""
 MEAN_CAP = 4.0
 """Radii beyond this many times the bound on their mean count as that much: it needs a limit."""
+LawTest = Literal["uniform", "grid"]
 STOCHASTIC = (Kind.LAW, Kind.MEAN)
 """Claims judged on a sample, among which alpha is shared."""
 
@@ -98,7 +109,27 @@ def law_bound(claim: Claim, facts: Facts, quantity: Quantity, level: float) -> L
     return bound
 
 
-def _judge_sampled(cell: _Cell, level: float, first_level: float) -> Judgement:
+@dataclass(frozen=True)
+class _Declared:
+    """A cell with what was declared before its radii were seen: where the law is tested."""
+
+    cell: _Cell
+    eta_range: tuple[float, float] | None = None
+    grid: FloatArray | None = None
+
+
+def _declare(cell: _Cell, level: float, test: LawTest) -> _Declared:
+    if cell.claim.kind is Kind.MEAN:
+        return _Declared(cell)
+    bound = law_bound(cell.claim, cell.facts, cell.quantities[0], level)
+    n, own = cell.seen[0].n, level * (1 - FACT_SHARE)
+    if test == "grid":
+        return _Declared(cell, grid=declared_grid(bound, n, own))
+    return _Declared(cell, eta_range=declared_range(bound, n, own))
+
+
+def _judge_sampled(declared: _Declared, level: float) -> Judgement:
+    cell = declared.cell
     radii: Radii = cell.seen[0]
     if cell.claim.kind is Kind.MEAN:
         mean: Interval = cell.claim.evaluate(cell.facts, cell.quantities[0], level * FACT_SHARE)
@@ -107,9 +138,8 @@ def _judge_sampled(cell: _Cell, level: float, first_level: float) -> Judgement:
         cap = MEAN_CAP * mean.upper
         return judge_mean(radii.lower, radii.upper, mean, level * (1 - FACT_SHARE), cap=cap)
     bound = law_bound(cell.claim, cell.facts, cell.quantities[0], level)
-    own = 1 - FACT_SHARE
-    eta_range = declared_range(bound, radii.n, first_level * own)
-    return judge_law(radii.lower, radii.upper, bound, level * own, eta_range=eta_range)
+    where: dict[str, Any] = {"eta_range": declared.eta_range, "grid": declared.grid}
+    return judge_law(radii.lower, radii.upper, bound, level * (1 - FACT_SHARE), **where)
 
 
 def _judge_exactly(cell: _Cell) -> Judgement:
@@ -160,7 +190,9 @@ def _cells(records: Sequence[Record], pattern: str) -> list[_Cell]:
     return cells
 
 
-def judge_records(records: Sequence[Record], alpha: float, pattern: str = "*") -> list[Verdict]:
+def judge_records(
+    records: Sequence[Record], alpha: float, pattern: str = "*", test: LawTest = "uniform"
+) -> list[Verdict]:
     """Judge every claim on every record whose evidence it speaks of.
 
     Parameters
@@ -171,6 +203,9 @@ def judge_records(records: Sequence[Record], alpha: float, pattern: str = "*") -
         Level of the table, in (0, 1/2]: Holm's procedure over the laws and means of each status.
     pattern : str
         Shell pattern of claim ids.
+    test : {"uniform", "grid"}
+        How laws are judged, declared before the radii are seen: by a band of one width, better in
+        the middle, or by exact limits on a frozen grid, better in the tails.
 
     Returns
     -------
@@ -187,8 +222,8 @@ def judge_records(records: Sequence[Record], alpha: float, pattern: str = "*") -
             judged[i] = _judge_exactly(cell)
     for status in Status:
         laws = [i for i, c in enumerate(cells) if i not in judged and c.claim.status is status]
-        judge = functools.partial(_judge_sampled, first_level=alpha / max(len(laws), 1))
-        together = judge_together([cells[i] for i in laws], judge, alpha)
+        declared = [_declare(cells[i], alpha / len(laws), test) for i in laws]
+        together = judge_together(declared, _judge_sampled, alpha)
         judged |= dict(zip(laws, together, strict=True))
     order = sorted(range(len(cells)), key=lambda i: cells[i].claim.id)
     return [_verdict(cells[i], judged[i], alpha) for i in order]

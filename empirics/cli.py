@@ -68,6 +68,13 @@ def _configure_check(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--claims", default="*", help="shell pattern of claim ids")
     parser.add_argument("--alpha", type=float, default=_ALPHA, help="level of the whole table")
+    parser.add_argument(
+        "--test",
+        choices=("uniform", "grid"),
+        default="uniform",
+        help="laws are judged by one band (default), or by exact limits on a frozen grid, which see"
+        " the tails",
+    )
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -75,7 +82,7 @@ def _check(arguments: argparse.Namespace) -> int:
         raise InputError(f"--alpha must lie in (0, 0.5], got {arguments.alpha}")
     name = record_name(arguments)
     records, source = preset_records(name, arguments.build)
-    verdicts = judge_records(records, arguments.alpha, arguments.claims)
+    verdicts = judge_records(records, arguments.alpha, arguments.claims, arguments.test)
     if not verdicts:
         raise InputError(f"no claim matches '{arguments.claims}'; `advbounds list` names them")
     write_safely(arguments.build / "verdicts.json", verdicts_json(verdicts).encode())

@@ -154,6 +154,12 @@ def test_a_full_round(tiny_preset: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert len(table.splitlines()) == len(verdicts) + 1
     assert {v["claim"].split("/")[0] for v in verdicts} == {"fawzi2018"}
     assert main(["check", preset, "--build", build, "--claims", "nobody/*"]) == 2
+    assert main(["check", preset, "--build", build, "--test", "grid"]) == 0
+    by_grid = json.loads((tiny_preset.parent / "build" / "verdicts.json").read_text())
+    # 60 points: the grid is declared, and reaches other distances than the band does.
+    laws = [v for v in by_grid if v["alpha"] and v["outcome"] != "OUT OF SCOPE"]
+    assert {v["outcome"] for v in laws} <= {"HOLDS", "UNDECIDED"}
+    assert [v["reason"] for v in by_grid] != [v["reason"] for v in verdicts]
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -111,6 +111,10 @@ def declared_grid(
     return reached if reached.size else np.array([np.inf])
 
 
+_MANY = 8
+"""So many quantiles are found sooner together, by bisection, than one by one."""
+
+
 def _checked_level(alpha: float) -> float:
     if not 0 < alpha <= 0.5:
         raise ValueError(f"alpha must lie in (0, 1/2], got {alpha}")
@@ -120,8 +124,10 @@ def _checked_level(alpha: float) -> float:
 def _first_etas(bound: LawBound | Curve, probabilities: FloatArray) -> FloatArray:
     """Return the least etas whose bound reaches these probabilities, +inf where there is none."""
     if isinstance(bound, LawBound):
-        return np.array([bound.quantile(float(q)) for q in probabilities])
-    # Bisection on the logarithm of eta.
+        if probabilities.size < _MANY:
+            return np.array([bound.quantile(float(q)) for q in probabilities])
+        bound = bound.upper
+    # Bisection on the logarithm of eta, of all at once.
     high = np.full(probabilities.shape, 1000.0)
     low = -high
     ever = bound(2.0**high) >= probabilities

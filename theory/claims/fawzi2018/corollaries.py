@@ -54,6 +54,12 @@ def checked_form(form: str) -> str:
     return form
 
 
+def _printed_exponent(t: FloatArray, offset: FloatArray | float) -> FloatArray:
+    """Return the logarithm of sqrt(pi/2) exp(-t^2/2 - t offset); -inf beyond the doubles."""
+    with np.errstate(over="ignore"):
+        return np.asarray(LOG_CONSTANT - t * (0.5 * t + offset))
+
+
 def balanced_cdf_lower_bound(
     eta: npt.ArrayLike, modulus: Modulus, *, form: Form = "sharp"
 ) -> FloatArray:
@@ -95,7 +101,7 @@ def balanced_cdf_lower_bound(
     t = latent_distance(eta, modulus)
     if checked_form(form) == "sharp":
         return np.asarray(special.erf(t / np.sqrt(2.0)))
-    return np.maximum(-np.expm1(LOG_CONSTANT - 0.5 * t**2), 0.0)
+    return np.maximum(-np.expm1(_printed_exponent(t, 0.0)), 0.0)
 
 
 def balanced_log_survival_upper_bound(
@@ -111,7 +117,7 @@ def balanced_log_survival_upper_bound(
     """
     t = latent_distance(eta, modulus)
     if checked_form(form) == "printed":
-        return np.minimum(LOG_CONSTANT - 0.5 * t**2, 0.0)
+        return np.minimum(_printed_exponent(t, 0.0), 0.0)
     with np.errstate(divide="ignore"):
         near = np.log1p(-special.erf(np.minimum(t, 1.0) / np.sqrt(2.0)))
     return np.asarray(np.where(t < 1.0, near, np.log(2.0) + special.log_ndtr(-t)))
@@ -212,7 +218,7 @@ def equiprobable_cdf_lower_bound(
     k, t = checked_classes(n_classes), latent_distance(eta, modulus)
     if checked_form(form) == "sharp":
         return np.clip(k * crossing_at(half_space_offset(1.0 / k), t), 0.0, 1.0)
-    return np.maximum(-np.expm1(LOG_CONSTANT - t * (0.5 * t + printed_offset(n_classes))), 0.0)
+    return np.maximum(-np.expm1(_printed_exponent(t, printed_offset(n_classes))), 0.0)
 
 
 def equiprobable_log_survival_upper_bound(
@@ -229,7 +235,7 @@ def equiprobable_log_survival_upper_bound(
     """
     k, t = checked_classes(n_classes), latent_distance(eta, modulus)
     if checked_form(form) == "printed":
-        return np.minimum(LOG_CONSTANT - t * (0.5 * t + printed_offset(n_classes)), 0.0)
+        return np.minimum(_printed_exponent(t, printed_offset(n_classes)), 0.0)
     far = np.log(k) + log_survival_at(half_space_offset(1.0 / k), t)
     crossing = equiprobable_cdf_lower_bound(eta, modulus, k)
     with np.errstate(divide="ignore"):

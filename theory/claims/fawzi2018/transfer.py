@@ -174,7 +174,7 @@ def transfer_log_survival_upper_bound(
             f"the printed form needs p_i + delta <= 1/2, got {u.max():.4g} for the largest class"
         )
     t = latent_distance(eta, modulus)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         both = np.logaddexp(LOG_CONSTANT - 0.5 * t**2, np.log(2.0 * disagreement))
     return np.minimum(both, 0.0)
 
