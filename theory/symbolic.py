@@ -320,6 +320,27 @@ class _Printer(LatexPrinter):  # type: ignore[misc]
     def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:  # noqa: ANN401
         return sorted(expr.args, key=lambda term: term.could_extract_minus_sign())
 
+    def _print_Mul(self, expr: Any) -> str:  # noqa: ANN401
+        # sympy splits the root of a product and clears it from denominators; readers expect one
+        # root where it stands in the papers.
+        half = sp.Rational(1, 2)
+        above, below = (
+            [f.base for f in expr.args if f.is_Pow and f.exp == e] for e in (half, -half)
+        )
+        rest = [f for f in expr.args if not (f.is_Pow and abs(f.exp) == half)]
+        scale = next((f for f in rest if f.is_Rational and sp.Integer(f.q) in above), None)
+        if scale is not None:
+            rest[rest.index(scale)] = sp.Integer(scale.p)
+            above.remove(sp.Integer(scale.q))
+            below.append(sp.Integer(scale.q))
+        if scale is not None or len(above) + len(below) > 1:
+            ratio = sp.UnevaluatedExpr(sp.Mul(*above) / sp.Mul(*below))
+            root = sp.Pow(ratio, half)
+            if not above:
+                root = sp.Pow(sp.UnevaluatedExpr(sp.Mul(*below)), -half)
+            expr = sp.Mul(*(f for f in rest if f != 1), root, evaluate=False)
+        return str(super()._print_Mul(expr))
+
 
 def latex(expression: Any) -> str:  # noqa: ANN401
     """Return an expression in LaTeX, as the statements print it."""
