@@ -109,6 +109,9 @@ def test_forms_settle_what_cancels() -> None:
     form = Form("", Phi(x) - sp.Rational(1, 2), {"x": x})
     assert float(form.exact({"x": 1e-200})) == pytest.approx(1e-200 / np.sqrt(2 * np.pi), rel=1e-12)
     assert form.exact({"x": 0.0}) == 0
+    # An offset that is only found numerically leaves a rest at every precision.
+    rest = Form("", 1 - x * Survival(Isf(1 / x)), {"x": x})
+    assert rest.exact({"x": 8.0}) == 0
 
 
 def test_latex_reads_as_one_would_write() -> None:

@@ -19,7 +19,7 @@ from theory.modulus import HoelderModulus, LipschitzModulus, Modulus
 
 _AGREEMENT = 40
 """Digits to which two evaluations must agree; the second has twice the working precision."""
-_MOST_DIGITS = 6400
+_MOST_DIGITS, _DIGITS_OF_ZERO = 6400, 700
 
 
 def density(x: Any) -> Any:  # noqa: ANN401
@@ -267,8 +267,10 @@ class Form:
         while digits <= _MOST_DIGITS:
             with mp.workdps(digits):
                 value = self._at(expression, values)
-            # A zero may be a difference that these digits do not show.
-            if previous is not None and _agree(previous, value) and (value or digits > 700):
+            # A zero may be a difference that few digits do not show; with many it is one.
+            if digits > _DIGITS_OF_ZERO and abs(value) < mp.mpf(10) ** (30 - digits):
+                return mp.mpf(0)
+            if value and previous is not None and _agree(previous, value):
                 return value
             previous, digits = value, 2 * digits
         raise ArithmeticError(f"{self.left}: {_MOST_DIGITS} digits do not settle {values}")
