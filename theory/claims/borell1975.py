@@ -59,8 +59,8 @@ def enlargement_lower_bound(eta: npt.ArrayLike, risk: npt.ArrayLike) -> FloatArr
 
     References
     ----------
-    Theorem 3.1; Sudakov and Tsirelson, Extremal properties of half-spaces for spherically invariant
-    measures (1974).
+    Borell (1975); Sudakov and Tsirelson, Extremal properties of half-spaces for spherically
+    invariant measures (1974).
 
     Examples
     --------
@@ -125,7 +125,7 @@ _MASS = Parameter("mass", "p", "measure of the region", Reals(0.0, 1.0, typical=
     kind=Kind.LAW,
     quantities=(ERROR_LATENT,),
     relation=Relation.AT_LEAST,
-    ref=Ref(KEY, SOURCE, "Theorem 3.1"),
+    ref=Ref(KEY, SOURCE, "the isoperimetric inequality in Gauss space"),
     setting=(
         r"Let $z \sim \mathcal{N}(0, I_d)$, let $E$ be the set of the latents on which a classifier"
         r" is wrong, of measure $\rho > 0$, and let $d$ be the Euclidean distance"
@@ -147,7 +147,7 @@ def isoperimetry(facts: Facts, quantity: Quantity, alpha: float) -> LawBound:
     kind=Kind.SCALAR,
     quantities=(BOUNDARY_MEASURE,),
     relation=Relation.AT_LEAST,
-    ref=Ref(KEY, SOURCE, "Theorem 3.1, for small distances"),
+    ref=Ref(KEY, SOURCE, "the isoperimetric inequality, for small distances"),
     setting=(
         r"Let $\gamma$ be the law of $z \sim \mathcal{N}(0, I_d)$, and let $A$ be a region with"
         r" $\gamma(A) = p$, and $A^t$ the set of the points at distance at most $t$ from it"

@@ -81,7 +81,7 @@ def certified_radius(
 
     References
     ----------
-    Theorem 1; equation (3) for p_B = 1 - p_A.
+    Theorem 1.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def maximal_radius(
 
     References
     ----------
-    Section 3.2.2; growth like sigma sqrt(2 log n).
+    The section on certification; it grows like sigma sqrt(2 log n).
 
     Examples
     --------

@@ -60,7 +60,7 @@ def multi_bubble_lower_bound(n_classes: npt.ArrayLike) -> FloatArray:
 
     References
     ----------
-    Theorem 1.1, the multi-bubble theorem in Gauss space.
+    The multi-bubble theorem in Gauss space.
 
     Examples
     --------
@@ -134,7 +134,7 @@ _SETTING = (
     kind=Kind.SCALAR,
     quantities=(DENSITY_AT_ZERO,),
     relation=Relation.AT_LEAST,
-    ref=Ref(KEY, SOURCE, "Theorem 1.1"),
+    ref=Ref(KEY, SOURCE, "the multi-bubble theorem"),
     setting=_SETTING + r" a classifier with $K$ classes of equal mass",
     hypotheses=(r"$K \le d + 1$",),
     bound=Bound((_CLASSES,), multi_bubble_lower_bound),
@@ -158,7 +158,7 @@ def multi_bubble(facts: Facts, quantity: Quantity) -> float:
     kind=Kind.SCALAR,
     quantities=(DENSITY_AT_ZERO,),
     relation=Relation.AT_LEAST,
-    ref=Ref(KEY, SOURCE, "Section 1, the isoperimetric inequality for each class"),
+    ref=Ref(KEY, SOURCE, "two cells: the isoperimetric inequality for each class"),
     setting=_SETTING + r" a classifier with $K$ classes of equal mass",
     bound=Bound((_CLASSES,), isoperimetric_lower_bound),
     stronger="milman2022/multi-bubble-slope",
@@ -178,7 +178,7 @@ def isoperimetric(facts: Facts, quantity: Quantity) -> float:
     kind=Kind.LAW,
     quantities=(R_LATENT,),
     relation=Relation.AT_LEAST,
-    ref=Ref(KEY, SOURCE, "Theorem 1.1, the law of its minimisers"),
+    ref=Ref(KEY, SOURCE, "the multi-bubble theorem: the law of its minimisers"),
     setting=_SETTING + r" $f(z) = \arg\max_{i \le K} z_i$, $K \le d$",
     bound=CONES,
 )

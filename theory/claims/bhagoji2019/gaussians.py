@@ -42,7 +42,7 @@ def loss_at_margin(margin: npt.ArrayLike) -> FloatArray:
 
     References
     ----------
-    Section 4.
+    Bhagoji, Cullina and Mittal (2019), the theorem on Gaussian data.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def gaussian_adversarial_loss(
 
     References
     ----------
-    Section 4.
+    Bhagoji, Cullina and Mittal (2019), the theorem on Gaussian data.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def gaussian_adversarial_loss(
     kind=Kind.SCALAR,
     quantities=ADVERSARIAL_LOSS,
     relation=Relation.AT_LEAST,
-    ref=Ref(KEY, SOURCE, "Section 4, two Gaussians"),
+    ref=Ref(KEY, SOURCE, "the theorem on Gaussian data"),
     setting=(
         r"Let $L$ be the 0-1 loss of any classifier on the equally likely classes"
         r" $\mathcal{N}(\mu, \Sigma)$ and $\mathcal{N}(-\mu, \Sigma)$, whose points are moved"

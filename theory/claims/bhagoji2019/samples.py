@@ -110,7 +110,7 @@ def minimal_adversarial_loss(
 
     References
     ----------
-    Section 3 and Theorem 1; Koenig's theorem.
+    Theorem 1, for empirical laws; Koenig's theorem.
 
     Examples
     --------

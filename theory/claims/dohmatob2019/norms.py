@@ -137,7 +137,7 @@ def lq(facts: Facts, quantity: Quantity, alpha: float) -> LawBound:
     stronger="dohmatob2019/lq",
 )
 def lq_corollary(facts: Facts, quantity: Quantity, alpha: float) -> LawBound:
-    """In l_q, q > 2, a budget that is smaller by n^{1/q - 1/2} is not enough to fool a classifier.
+    """In l_q, q > 2, a budget that is smaller by n^(1/q - 1/2) is not enough to fool a classifier.
 
     This is the statement as it is usually quoted; it takes the l_2 norm to be n^{1/2 - 1/q} times
     the l_q norm, which is only the largest that it can be. For N(0, I_100) and errors where
