@@ -60,7 +60,7 @@ def gaussian_margin(
     References
     ----------
     Bhagoji, Cullina and Mittal, Lower bounds on adversarial robustness from optimal transport,
-    NeurIPS 2019, section 4.
+    NeurIPS 2019, the theorem on Gaussian data.
 
     Examples
     --------
