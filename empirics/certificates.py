@@ -7,7 +7,7 @@ import numpy as np
 
 from empirics.plugins import Subject
 from empirics.trace import traced_layers
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.lipschitz.product import (
     AffineLayer,
     compose,

@@ -8,17 +8,8 @@ from typing import Any, Literal
 
 from empirics.facts import facts_about, subject_label
 from empirics.record import Record
-from theory.claim import (
-    CLAIMS,
-    Claim,
-    Facts,
-    FloatArray,
-    Kind,
-    LawBound,
-    OutOfScopeError,
-    Quantity,
-    Status,
-)
+from theory.arrays import FloatArray
+from theory.claim import CLAIMS, Claim, Facts, Kind, LawBound, OutOfScopeError, Quantity, Status
 from theory.evidence import Interval, Radii
 from theory.verdict import (
     Judgement,

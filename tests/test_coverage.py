@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from theory.claim import FloatArray, LawBound
+from theory.arrays import FloatArray
+from theory.claim import LawBound
 from theory.statistics import (
     Side,
     class_mass_box,

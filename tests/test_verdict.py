@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from theory.claim import FloatArray, LawBound, Relation
+from theory.arrays import FloatArray
+from theory.claim import LawBound, Relation
 from theory.evidence import Interval, Radii
 from theory.statistics import clopper_pearson, dkw_halfwidth, empirical_bernstein
 from theory.verdict import (

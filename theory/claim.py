@@ -1,23 +1,19 @@
 """A claim: data plus one pure function. Theorems and conjectures register themselves here."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from theory.arrays import FloatArray
 from theory.errors import InputError, nearest
+from theory.parameter import Parameter
 from theory.registry import Registry
 
-if TYPE_CHECKING:
-    from theory.parameter import Parameter
-
-FloatArray = npt.NDArray[np.float64]
 ROUNDING = 1e-12
 """Relative error that the evaluation of a bound may have, unless it says otherwise."""
 Facts = Mapping[str, Any]
@@ -72,7 +68,7 @@ class Quantity:
         return f"{self.symbol}[{self.norm}]" if self.norm else self.symbol
 
     @classmethod
-    def parse(cls, text: str) -> Quantity:
+    def parse(cls, text: str) -> "Quantity":
         """Return the quantity of this name, the inverse of `str`."""
         symbol, _, rest = text.partition("[")
         return cls(symbol, rest.removesuffix("]"))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.gaussian import half_space_offset, log_survival_at
 
 _PI = (np.pi, 1.2246467991473532e-16)

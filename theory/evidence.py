@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 
 
 @dataclass(frozen=True)

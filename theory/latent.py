@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from theory.claim import Facts, FloatArray, OutOfScopeError, Quantity, required
+from theory.arrays import FloatArray
+from theory.claim import Facts, OutOfScopeError, Quantity, required
 from theory.gaussian import crossing_at, half_space_offset, log_survival_at
 from theory.modulus import LipschitzModulus, Modulus
 from theory.statistics import class_mass_box

@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from theory.claim import FloatArray, LawBound
+from theory.arrays import FloatArray
+from theory.claim import LawBound
 from theory.evidence import Radii
 from theory.outcome import Judgement, Outcome
 from theory.statistics import checked_count, clopper_pearson, dkw_halfwidth

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import linalg
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 
 UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
 

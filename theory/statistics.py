@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 
 Side = Literal["lower", "upper", "two-sided"]
 

@@ -27,25 +27,31 @@ def density(x: Any) -> Any:  # noqa: ANN401
     return sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
 
 
-class Density(sp.Function):  # type: ignore[misc]
-    """The standard normal density, as the statements print it."""
+class _Named(sp.Function):  # type: ignore[misc]
+    """A real function of one argument, printed by its symbol."""
 
     nargs = 1
     is_real = True
+    symbol = ""
+
+    def _latex(self, printer: Any, exp: Any = None) -> str:  # noqa: ANN401
+        return _call(self.symbol, printer, self.args, exp)
+
+
+class Density(_Named):
+    """The standard normal density, as the statements print it."""
+
+    symbol = r"\varphi"
     is_positive = True
 
     def _eval_rewrite_as_exp(self, x: Any, **_: Any) -> Any:  # noqa: ANN401
         return density(x)
 
-    def _latex(self, printer: Any, exp: Any = None) -> str:  # noqa: ANN401
-        return _call(r"\varphi", printer, self.args, exp)
 
-
-class Phi(sp.Function):  # type: ignore[misc]
+class Phi(_Named):
     """The standard normal distribution function."""
 
-    nargs = 1
-    is_real = True
+    symbol = r"\Phi"
     is_positive = True
 
     @classmethod
@@ -60,15 +66,11 @@ class Phi(sp.Function):  # type: ignore[misc]
     def _eval_rewrite_as_erf(self, x: Any, **_: Any) -> Any:  # noqa: ANN401
         return (1 + sp.erf(x / sp.sqrt(2))) / 2
 
-    def _latex(self, printer: Any, exp: Any = None) -> str:  # noqa: ANN401
-        return _call(r"\Phi", printer, self.args, exp)
 
-
-class Survival(sp.Function):  # type: ignore[misc]
+class Survival(_Named):
     """1 - Phi, the upper tail of the standard normal law."""
 
-    nargs = 1
-    is_real = True
+    symbol = r"\bar\Phi"
     is_positive = True
 
     @classmethod
@@ -83,15 +85,11 @@ class Survival(sp.Function):  # type: ignore[misc]
     def _eval_rewrite_as_erf(self, x: Any, **_: Any) -> Any:  # noqa: ANN401
         return sp.erfc(x / sp.sqrt(2)) / 2
 
-    def _latex(self, printer: Any, exp: Any = None) -> str:  # noqa: ANN401
-        return _call(r"\bar\Phi", printer, self.args, exp)
 
-
-class Isf(sp.Function):  # type: ignore[misc]
+class Isf(_Named):
     """The inverse of the survival function: the offset of a half-space of this mass."""
 
-    nargs = 1
-    is_real = True
+    symbol = r"\bar\Phi^{-1}"
 
     @classmethod
     def eval(cls, x: Any) -> Any:  # noqa: ANN401
@@ -102,30 +100,19 @@ class Isf(sp.Function):  # type: ignore[misc]
         """Return minus one over the density at the value."""
         return -1 / density(self)
 
-    def _latex(self, printer: Any, exp: Any = None) -> str:  # noqa: ANN401
-        return _call(r"\bar\Phi^{-1}", printer, self.args, exp)
 
-
-class OmegaInverse(sp.Function):  # type: ignore[misc]
+class OmegaInverse(_Named):
     """The generalised inverse of the modulus of continuity."""
 
-    nargs = 1
-    is_real = True
+    symbol = r"\omega^{-1}"
     is_nonnegative = True
 
-    def _latex(self, printer: Any, exp: Any = None) -> str:  # noqa: ANN401
-        return _call(r"\omega^{-1}", printer, self.args, exp)
 
-
-class Omega(sp.Function):  # type: ignore[misc]
+class Omega(_Named):
     """The modulus of continuity."""
 
-    nargs = 1
-    is_real = True
+    symbol = r"\omega"
     is_nonnegative = True
-
-    def _latex(self, printer: Any, exp: Any = None) -> str:  # noqa: ANN401
-        return _call(r"\omega", printer, self.args, exp)
 
 
 def _call(name: str, printer: Any, arguments: Sequence[Any], exponent: Any) -> str:  # noqa: ANN401

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from theory.claim import FloatArray, Relation
+from theory.arrays import FloatArray
+from theory.claim import Relation
 from theory.evidence import Interval, Radii
 from theory.law_verdict import declared_grid, declared_range, judge_law
 from theory.outcome import Judgement, Outcome

@@ -18,7 +18,7 @@ from empirics.devices import precise
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.progress import progress
 from empirics.settings import setting
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.errors import InputError
 from theory.evidence import Radii
 

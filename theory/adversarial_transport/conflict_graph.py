@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial import distance
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.norms import accumulated_error
 
 Norm = Literal["l1", "l2", "linf"]

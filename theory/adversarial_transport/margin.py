@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, optimize
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.evidence import Interval
 from theory.norms import accumulated_error, least_singular_value_lower
 

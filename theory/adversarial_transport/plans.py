@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import optimize, sparse
 
 from theory.adversarial_transport.conflict_graph import BoolArray
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.evidence import Interval
 
 IntArray = npt.NDArray[np.int64]

@@ -6,11 +6,11 @@ boundary. For the set of latents on which a classifier errs, this bounds the dis
 
 import numpy.typing as npt
 
+from theory.arrays import FloatArray
 from theory.claim import (
     ROUNDING,
     Bound,
     Facts,
-    FloatArray,
     Kind,
     LawBound,
     Quantity,

@@ -8,10 +8,10 @@ a Gaussian latent space the isoperimetric inequality bounds the same radius from
 import numpy as np
 import numpy.typing as npt
 
+from theory.arrays import FloatArray
 from theory.claim import (
     Bound,
     Facts,
-    FloatArray,
     Kind,
     LawBound,
     OutOfScopeError,

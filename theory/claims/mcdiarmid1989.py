@@ -9,17 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import (
-    Bound,
-    Facts,
-    FloatArray,
-    Kind,
-    LawBound,
-    Quantity,
-    Ref,
-    Relation,
-    theorem,
-)
+from theory.arrays import FloatArray
+from theory.claim import Bound, Facts, Kind, LawBound, Quantity, Ref, Relation, theorem
 from theory.claims.gilmer2018 import known_dimension, require_law
 from theory.claims.mahloujifar2019.error_region import RISK, law_between, risk_limits
 from theory.concentration import (

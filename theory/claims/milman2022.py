@@ -9,11 +9,11 @@ the simplex cones are at a distance t > 0 is the exact law of one family, and bo
 import numpy as np
 import numpy.typing as npt
 
+from theory.arrays import FloatArray
 from theory.claim import (
     ROUNDING,
     Bound,
     Facts,
-    FloatArray,
     Kind,
     LawBound,
     OutOfScopeError,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.gaussian.half_spaces import (
     checked_distance,
     checked_log_survival,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 _SERIES_UP_TO = 0.5

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.norms import (
     UNIT_ROUNDOFF,
     accumulated_error,

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 
 _SMALLEST = float(np.nextafter(0.0, 1.0))
 

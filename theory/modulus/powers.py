@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.modulus.base import checked_constant, checked_distances, product
 
 

@@ -5,18 +5,8 @@ import numpy.typing as npt
 from scipy import special
 
 from theory.adversarial_transport import BallNorm, gaussian_margin
-from theory.claim import (
-    ROUNDING,
-    Bound,
-    Facts,
-    FloatArray,
-    Kind,
-    Quantity,
-    Ref,
-    Relation,
-    required,
-    theorem,
-)
+from theory.arrays import FloatArray
+from theory.claim import ROUNDING, Bound, Facts, Kind, Quantity, Ref, Relation, required, theorem
 from theory.claims.bhagoji2019.samples import ADVERSARIAL_LOSS, KEY, SOURCE, known_budget
 from theory.latent import checked_distance
 from theory.parameter import Parameter, Reals

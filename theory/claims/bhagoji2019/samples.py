@@ -18,11 +18,11 @@ from theory.adversarial_transport import (
     lightest_cover,
     propose,
 )
+from theory.arrays import FloatArray
 from theory.claim import (
     ROUNDING,
     Bound,
     Facts,
-    FloatArray,
     Kind,
     OutOfScopeError,
     Quantity,

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
+from theory.arrays import FloatArray
 from theory.claim import (
     ROUNDING,
     Bound,
     Facts,
-    FloatArray,
     Kind,
     LawBound,
     OutOfScopeError,

@@ -5,18 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import (
-    Bound,
-    Facts,
-    FloatArray,
-    Kind,
-    LawBound,
-    Quantity,
-    Ref,
-    Relation,
-    required,
-    theorem,
-)
+from theory.arrays import FloatArray
+from theory.claim import Bound, Facts, Kind, LawBound, Quantity, Ref, Relation, required, theorem
 from theory.claims.fawzi2018.robustness import (
     KEY,
     SETTING,

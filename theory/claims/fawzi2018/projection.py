@@ -3,17 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import (
-    Bound,
-    Facts,
-    FloatArray,
-    Kind,
-    OutOfScopeError,
-    Quantity,
-    Ref,
-    Relation,
-    theorem,
-)
+from theory.arrays import FloatArray
+from theory.claim import Bound, Facts, Kind, OutOfScopeError, Quantity, Ref, Relation, theorem
 from theory.claims.fawzi2018.robustness import KEY, SOURCE
 from theory.latent import R_IN, checked_distance
 from theory.parameter import Parameter, Reals

@@ -6,18 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-from theory.claim import (
-    Bound,
-    Facts,
-    FloatArray,
-    Kind,
-    LawBound,
-    Quantity,
-    Ref,
-    Relation,
-    conjecture,
-    theorem,
-)
+from theory.arrays import FloatArray
+from theory.claim import Bound, Facts, Kind, LawBound, Quantity, Ref, Relation, conjecture, theorem
 from theory.gaussian import survival_kernel
 from theory.latent import (
     R_IN,

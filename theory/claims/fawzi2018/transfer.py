@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
+from theory.arrays import FloatArray
 from theory.claim import (
     Bound,
     Facts,
-    FloatArray,
     Kind,
     LawBound,
     OutOfScopeError,

@@ -6,7 +6,8 @@ The error set E is where a classifier is wrong; the adversarial risk at eta is P
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import Bound, Facts, FloatArray, LawBound, OutOfScopeError, Quantity, required
+from theory.arrays import FloatArray
+from theory.claim import Bound, Facts, LawBound, OutOfScopeError, Quantity, required
 from theory.latent import checked_probability, known_modulus, require_gaussian_latent
 from theory.modulus import LipschitzModulus, Modulus
 from theory.parameter import Parameter, Reals

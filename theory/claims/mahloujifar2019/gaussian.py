@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import Bound, Facts, FloatArray, Kind, LawBound, Quantity, Ref, Relation, theorem
+from theory.arrays import FloatArray
+from theory.claim import Bound, Facts, Kind, LawBound, Quantity, Ref, Relation, theorem
 from theory.claims.fawzi2018.robustness import image_quantile
 from theory.claims.mahloujifar2019.error_region import (
     ERROR_L2,

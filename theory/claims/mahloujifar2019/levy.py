@@ -3,11 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
+from theory.arrays import FloatArray
 from theory.claim import (
     ROUNDING,
     Bound,
     Facts,
-    FloatArray,
     Kind,
     LawBound,
     Quantity,

@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import FloatArray, OutOfScopeError
+from theory.arrays import FloatArray
+from theory.claim import OutOfScopeError
 from theory.evidence import Interval
 from theory.latent import checked_distance
 from theory.statistics import clopper_pearson

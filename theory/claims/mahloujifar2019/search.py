@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import FloatArray, OutOfScopeError
+from theory.arrays import FloatArray
+from theory.claim import OutOfScopeError
 from theory.claims.mahloujifar2019.regions import (
     BallUnion,
     RectangleComplement,

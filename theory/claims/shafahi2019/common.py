@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import Bound, Facts, FloatArray, OutOfScopeError, required
+from theory.arrays import FloatArray
+from theory.claim import Bound, Facts, OutOfScopeError, required
 from theory.claims.gilmer2018 import known_dimension
 from theory.latent import checked_probability
 from theory.parameter import Integers, Parameter, Reals

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import Facts, FloatArray, Kind, LawBound, Quantity, Ref, Relation, theorem
+from theory.arrays import FloatArray
+from theory.claim import Facts, Kind, LawBound, Quantity, Ref, Relation, theorem
 from theory.claims.gilmer2018 import GEODESIC, SPHERE_DIMENSION
 from theory.claims.mcdiarmid1989 import checked_whole
 from theory.claims.shafahi2019.common import (

@@ -6,18 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from theory.claim import (
-    Bound,
-    Facts,
-    FloatArray,
-    Kind,
-    LawBound,
-    Quantity,
-    Ref,
-    Relation,
-    refuted,
-    theorem,
-)
+from theory.arrays import FloatArray
+from theory.claim import Bound, Facts, Kind, LawBound, Quantity, Ref, Relation, refuted, theorem
 from theory.claims.mahloujifar2019.error_region import ERROR_L2, RISK, checked_risk, law_at_risk
 from theory.claims.zhang2020.classes import (
     GENERATORS,

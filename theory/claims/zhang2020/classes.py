@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from theory.arrays import FloatArray
 from theory.claim import (
     Bound,
     Facts,
-    FloatArray,
     Kind,
     LawBound,
     OutOfScopeError,
