@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from figures import style
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.evidence import Radii
 
 

@@ -1,4 +1,4 @@
-"""Draw what a preset's records show; draw again only what has changed."""
+"""Draw what a preset's records and the theory show; draw again only what has changed."""
 
 import hashlib
 from pathlib import Path
@@ -9,6 +9,7 @@ from figures.numbers import write_numbers
 from figures.registry import FIGURES, Plate, Value
 from figures.save import content_hash, is_current, remove, save, source_version
 from figures.view import NothingToDraw, View
+from theory.claim import CLAIMS
 from theory.command import log
 
 ALPHA = 0.05
@@ -46,11 +47,13 @@ def draw(preset: str, build: Path, only: str | None = None, alpha: float = ALPHA
     hashes = {record.id: content_hash(record) for record in records}
     for plate in plates:
         ids = [r.id for r in records if plate.uses(r.request.plugin)]
-        missing = [measure for measure in plate.needs if not view.measured(measure)]
+        missing = [measure for measure in plate.needs or () if not view.measured(measure)]
         if missing:
             _leave_out(plate, folder, f"no records of {' and '.join(missing)}", preset, complete)
             continue
-        inputs = [plate.name, preset, source, alpha, source_version(), [hashes[i] for i in ids]]
+        inputs: list[object] = [plate.name, preset, source_version(), list(CLAIMS)]
+        if not plate.from_theory:
+            inputs += [source, alpha, [hashes[i] for i in ids]]
         digest = hashlib.sha256(canonical_json(inputs).encode()).hexdigest()
         if is_current(plate, folder, digest):
             continue
@@ -65,9 +68,11 @@ def draw(preset: str, build: Path, only: str | None = None, alpha: float = ALPHA
 def _draw_one(plate: Plate, view: "View", folder: Path, digest: str, ids: list[str]) -> None:
     from figures import style
 
-    head: dict[str, Value] = {"preset": view.preset, "source": view.source, "digest": digest}
+    source = "theory" if plate.from_theory else view.source
+    head: dict[str, Value] = {"preset": view.preset, "source": source, "digest": digest}
     with style.applied():
-        save(plate, plate.draw(view), folder, head, ids)
+        made = plate.draw() if plate.from_theory else plate.draw(view)
+        save(plate, made, folder, head, ids)
     log(f"{folder / plate.name}{{{','.join(plate.suffixes)}}}")
 
 

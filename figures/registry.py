@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from theory.registry import Registry
 
@@ -70,10 +70,11 @@ class Plate:
     kind : {"figure", "table"}
     title : str
         Its heading in the report.
-    needs : tuple of str
-        Measures without whose records it cannot be drawn.
+    needs : tuple of str or None
+        Measures without whose records it cannot be drawn; None for what is drawn from the theory
+        alone, with no record at all.
     draw : callable
-        View -> Drawing or Table; raises NothingToDraw.
+        View -> Drawing or Table; no argument if drawn from the theory. Raises NothingToDraw.
     also : tuple of str
         Measures whose records it shows where they are there.
     """
@@ -81,13 +82,18 @@ class Plate:
     name: str
     kind: Literal["figure", "table"]
     title: str
-    needs: tuple[str, ...]
-    draw: Callable[[View], Any]
+    needs: tuple[str, ...] | None
+    draw: Callable[..., Any]
     also: tuple[str, ...] = ()
 
+    @property
+    def from_theory(self) -> bool:
+        """Whether it is drawn from the theory alone: no record can change it."""
+        return self.needs is None
+
     def uses(self, measure: str) -> bool:
-        """Whether it is drawn from records of this measure; one without needs uses them all."""
-        return not self.needs or measure in self.needs + self.also
+        """Whether it is drawn from records of this measure; with empty needs it uses them all."""
+        return self.needs is not None and (not self.needs or measure in self.needs + self.also)
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -98,12 +104,12 @@ class Plate:
 
 FIGURES: Registry[Plate] = Registry("figure", ("figures.plates",), "advbounds.figures")
 
-DrawFigure = Callable[["View"], Drawing]
-DrawTable = Callable[["View"], Table]
+DrawFigure = TypeVar("DrawFigure", Callable[["View"], Drawing], Callable[[], Drawing])
+DrawTable = TypeVar("DrawTable", Callable[["View"], Table], Callable[[], Table])
 
 
 def figure(
-    name: str, *, title: str, needs: tuple[str, ...], also: tuple[str, ...] = ()
+    name: str, *, title: str, needs: tuple[str, ...] | None, also: tuple[str, ...] = ()
 ) -> Callable[[DrawFigure], DrawFigure]:
     """Register a function that draws a figure; the fields are those of `Plate`."""
 
@@ -115,7 +121,7 @@ def figure(
 
 
 def table(
-    name: str, *, title: str, needs: tuple[str, ...], also: tuple[str, ...] = ()
+    name: str, *, title: str, needs: tuple[str, ...] | None, also: tuple[str, ...] = ()
 ) -> Callable[[DrawTable], DrawTable]:
     """Register a function that makes a table; the fields are those of `Plate`."""
 

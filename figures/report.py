@@ -28,12 +28,14 @@ to what an attack found, and every law carries its confidence band.
 - **{Outcome.OUT_OF_SCOPE}**: a hypothesis does not hold here, or a fact that it needs is not known.
 """
 _FIRST = ("outcomes", "robustness", "laws", "adversarial", "samples", "classes", "dimension")
+_THEORY = ("forms", "scaling", "transfer", "spaces", "claims")
 _LAST = ("run", "verdicts")
 
 
 def _ordered() -> list[Plate]:
-    middle = [name for name in FIGURES if name not in _FIRST + _LAST]
-    return [FIGURES[name] for name in (*_FIRST, *middle, *_LAST) if name in FIGURES]
+    placed = _FIRST + _THEORY + _LAST
+    others = [name for name in FIGURES if name not in placed]
+    return [FIGURES[name] for name in (*_FIRST, *others, *_THEORY, *_LAST) if name in FIGURES]
 
 
 def _about(plate: Plate, folder: Path, preset: str) -> dict[str, Any] | None:
@@ -76,7 +78,7 @@ def _block(plate: Plate, about: dict[str, Any], folder: Path) -> list[str]:
 
 
 def _claims() -> list[str]:
-    lines = ["## The claims"]
+    lines = ["## The claims in full"]
     for claim in CLAIMS.values():
         lines.append(f"**{claim.id}** ({claim.status}; {plain(str(claim.ref))})")
         lines.append(f"> {plain(statement(claim))}")

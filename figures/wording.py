@@ -12,14 +12,46 @@ SYMBOLS = {
     "r_latent": r"r_{\mathrm{latent}}",
     "r_in": r"r_{\mathrm{in}}",
     "r_unc": r"r_{\mathrm{unc}}",
+    "r_joint": r"r_{\mathrm{joint}}",
+    "r_unc_data": r"r_{\mathrm{data}}",
+    "r_unc_projected": r"\tilde r_{\mathrm{unc}}",
+    "r_smoothed": r"r_{\mathrm{smoothed}}",
+    "smoothing_radius": "R",
+    "error_distance": r"d_{\mathrm{error}}",
+    "error_distance_latent": r"d_{\mathrm{latent}}",
+    "boundary_measure": r"\gamma^+",
+    "concentration": "h",
+    "density_at_zero": "f_0",
+    "adversarial_loss": r"\ell_{\mathrm{adv}}",
     "lipschitz": "L",
+    "local_lipschitz": r"L_{\mathrm{local}}",
 }
 WORDS = {
     "r_latent": "latent distance to another label",
     "r_in": "in-distribution distance to another label",
     "r_unc": "unconstrained distance to another label",
+    "r_joint": "size of one change that changes the labels of all classifiers",
+    "r_unc_data": "the unconstrained distance from real data",
+    "r_unc_projected": "the unconstrained distance for the projected classifier",
+    "r_smoothed": "distance to another label of the smoothed classifier",
+    "smoothing_radius": "radius certified by smoothing",
+    "error_distance": "distance to an error",
+    "error_distance_latent": "latent distance to an error",
+    "boundary_measure": "measure of the boundary",
+    "concentration": "least growth of a set of given measure",
+    "density_at_zero": "density at zero",
+    "adversarial_loss": "loss under attack",
+    "lipschitz": "Lipschitz constant of the generator",
+    "local_lipschitz": "local Lipschitz constant of the generator",
 }
-NORMS = {"l2": r"\ell_2", "linf": r"\ell_\infty", "l1": r"\ell_1"}
+NORMS = {
+    "l0": r"\ell_0",
+    "l1": r"\ell_1",
+    "linf": r"\ell_\infty",
+    "hamming": r"\mathrm{Hamming}",
+    "geodesic": r"\mathrm{geodesic}",
+}
+"""Norms that a symbol shows; the Euclidean one goes without saying."""
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -43,11 +75,13 @@ def symbol(quantity: str) -> str:
 
     Examples
     --------
-    >>> symbol("r_in[l2]"), symbol("new_one[l2]")
-    ('r_{\\mathrm{in}}', '\\mathrm{new one}')
+    >>> symbol("r_in[l2]"), symbol("new_one[l2]"), symbol("r_unc[linf]")
+    ('r_{\\mathrm{in}}', '\\mathrm{new one}', 'r_{\\mathrm{unc}}(\\ell_\\infty)')
     """
-    name = quantity.partition("[")[0]
-    return SYMBOLS.get(name, rf"\mathrm{{{name.replace('_', ' ')}}}")
+    name, _, norm = quantity.partition("[")
+    shown = SYMBOLS.get(name, rf"\mathrm{{{name.replace('_', ' ')}}}")
+    norm = norm.removesuffix("]")
+    return f"{shown}({NORMS[norm]})" if norm in NORMS else shown
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -55,8 +89,8 @@ def number(value: float, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> number(1797), number(0.015837), number(3.2e-7), number(float("inf"))
-    ('1{,}797', '0.0158', '$3.2 \\times 10^{-7}$', '$\\infty$')
+    >>> number(1797), number(0.015837), number(3.2e-7), number(1e-6), number(float("inf"))
+    ('1{,}797', '0.0158', '$3.2 \\times 10^{-7}$', '$10^{-6}$', '$\\infty$')
     """
     if isinstance(value, int):
         return f"{value:,}".replace(",", "{,}").replace("-", "$-$")
@@ -65,7 +99,8 @@ def number(value: float, digits: int = 3) -> str:
     if value and not 1e-3 <= abs(value) < 1e5:
         mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-        return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
+        factor = "" if mantissa == "1" else rf"{mantissa} \times "
+        return rf"${factor}10^{{{int(exponent)}}}$"
     text = f"{value:.{digits}g}"
     text = f"{float(text):.0f}" if "e" in text else text
     return text.replace("-", "$-$")

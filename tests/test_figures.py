@@ -17,7 +17,6 @@ from scipy import stats
 from empirics.record import Record
 from figures.cli import COMMANDS
 from figures.draw import draw
-from figures.plates.classes import equal_mass_mean
 from figures.registry import FIGURES
 from figures.save import content_hash
 from figures.view import View, quantile_limits
@@ -25,6 +24,7 @@ from figures.wording import escape, interval, number
 from tests.synthetic import N, drawn_once, synthetic_records, write_run
 from theory.errors import InputError
 from theory.evidence import Radii
+from theory.outcome import Outcome
 from theory.wording import plain
 
 QUANTITIES = ("r_latent[l2]", "r_in[l2]", "r_unc[l2]")
@@ -69,7 +69,8 @@ def test_every_plate_is_four_files(drawn: Path) -> None:
     expected = {f"{plate.name}{suffix}" for plate in FIGURES.values() for suffix in plate.suffixes}
     assert there == expected | {"numbers.tex"}
     assert {"laws", "families", "classes", "dimension", "samples", "adversarial"} <= set(FIGURES)
-    assert {"robustness", "verdicts"} <= set(FIGURES)
+    assert {"forms", "scaling", "transfer", "spaces"} <= set(FIGURES)
+    assert {"robustness", "verdicts", "claims"} <= set(FIGURES)
 
 
 def test_same_records_same_bytes_in_another_process(drawn: Path, tmp_path: Path) -> None:
@@ -201,14 +202,6 @@ def test_exact_laws_are_met_within_the_band(drawn: Path) -> None:
         assert float(row["bound"]) <= float(row["exact"]) + 1e-9
 
 
-def test_mean_bound_is_the_integral_of_the_survival() -> None:
-    for k in (2, 10, 500):
-        offset = stats.norm.isf(1 / k)
-        t = np.linspace(0, 40, 400_001)
-        integral = np.trapezoid(k * stats.norm.sf(offset + t), t)
-        assert equal_mass_mean(np.array(float(k))) == pytest.approx(integral, rel=1e-6)
-
-
 def test_quantile_limits_of_too_few_points_are_open() -> None:
     assert quantile_limits(Radii(np.full(1, 0.5), np.ones(1))) == (0.0, np.inf)
 
@@ -217,7 +210,7 @@ def test_every_number_is_in_numbers_tex(drawn: Path) -> None:
     text = (drawn / "figures" / "numbers.tex").read_text()
     for path in (drawn / "figures").glob("*.json"):
         about = json.loads(path.read_text())
-        assert about["records"]
+        assert bool(about["records"]) is not FIGURES[about["name"]].from_theory
         for key in about["numbers"]:
             assert key.startswith(about["name"] + ".")
             assert rf"\defval{{{key}}}" in text
@@ -298,6 +291,30 @@ def test_a_violated_law_is_ringed_and_counted(records: list[Record], tmp_path: P
     assert row["violated"] == "2"
 
 
+def test_claims_that_apply_nowhere_are_left_out_and_counted(
+    drawn: Path, records: list[Record]
+) -> None:
+    verdicts = View("default", "measured here", records, 0.05).verdicts
+    applied = {(v.claim, v.quantity) for v in verdicts if v.outcome != Outcome.OUT_OF_SCOPE}
+    rows = read_csv(drawn, "outcomes")
+    assert {(row["claim"], row["quantity"]) for row in rows} == applied
+    about = json.loads((drawn / "figures" / "outcomes.json").read_text())
+    absent = {v.claim for v in verdicts} - {claim for claim, _ in applied}
+    assert len(absent) == about["numbers"]["outcomes.claims_out_of_scope"] > 0
+    assert f"Not shown are {len(absent)} claims" in about["caption"]
+    total = sum(int(about["numbers"][f"outcomes.{s}.total"]) for s in ("proved", "conjectured"))
+    assert total == len(verdicts)
+    lines = (drawn / "figures" / "outcomes.md").read_text().splitlines()[2:]
+    shown = [line for line in lines if line.startswith("| fawzi2018/thm1 |")]
+    counts = {
+        tuple(row[outcome] for outcome in ("holds", "violated", "undecided", "out_of_scope"))
+        for row in rows
+        if row["claim"] == "fawzi2018/thm1"
+    }
+    # Quantities with the same counts share a line.
+    assert len(shown) == len(counts) < 3
+
+
 def test_bands_are_shared_by_the_laws_that_are_judged(records: list[Record]) -> None:
     view = View("default", "measured here", records, 0.05)
     # A verdict with a level is one on a law or a mean.
@@ -310,7 +327,12 @@ def test_words() -> None:
     assert plain(r"$\hat\omega \le \omega$") == "ω̂ ≤ ω"
     assert plain(r"$\lVert W_k \rVert_2$") == "‖W<sub>k</sub>‖<sub>2</sub>"
     assert escape("a_b & 3%") == r"a\_b \& 3\%"
+    assert plain(r"$4 \pi \log{\left(K \right)}$") == "4 π log(K)"
+    assert plain(r"$\sqrt{\pi} \eta, \sqrt n$") == "√π η, √n"
+    assert plain(r"$\int_0^\pi \sin\theta\, d\theta$") == "∫<sub>0</sub><sup>π</sup> sin θ dθ"
+    assert plain(r"a/\allowbreak{}b, \{c\}") == "a/b, {c}"
     assert number(0.0) == "0"
+    assert number(1e-12) == "$10^{-12}$"
     assert number(123456.0) == r"$1.23 \times 10^{5}$"
     assert interval(0.12341, 0.12341) == "[0.1234, 0.1235]"
     assert interval(0.25, 0.25) == "[0.2500, 0.2500]"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from figures.registry import FIGURES
 from tests.synthetic import drawn_once
 
 PAPER = Path(__file__).parent.parent / "paper"
@@ -44,6 +45,12 @@ def test_no_measured_number_is_typed() -> None:
     sections = "".join(path.read_text() for path in (PAPER / "sections").glob("*.tex"))
     words = re.sub(r"\\(val|ref|autoref|label|citep?t?|input|withfigure)\{[^}]*\}", "", sections)
     assert not re.findall(r"\d+\.\d+|\d+\s*\\%", words)
+
+
+def test_every_figure_and_table_of_results_is_in_the_paper() -> None:
+    shown = set(re.findall(r"\{\\figures/(\w+)\.(?:pdf|tex)\}", sources()))
+    figures = {plate.name for plate in FIGURES.values() if plate.kind == "figure"}
+    assert shown - {"numbers"} == figures | {"outcomes", "robustness", "claims"}
 
 
 def test_every_citation_is_in_the_bibliography() -> None:

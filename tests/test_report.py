@@ -78,6 +78,9 @@ def test_order_and_readable_statements(build: Path) -> None:
     assert heads[0] == "Verdicts"
     assert heads[1].startswith("Error rates")
     assert heads[-1] == "Every verdict"
+    theory = [plate.title for plate in FIGURES.values() if plate.from_theory]
+    assert set(heads[-3 - len(theory) : -3]) == set(theory)
+    assert heads[-3] == "The claims in full"
     for claim in CLAIMS.values():
         assert f"**{claim.id}** ({claim.status}; " in text
     for leftover in ("\\", "$", "{"):

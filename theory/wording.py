@@ -14,13 +14,15 @@ _LETTERS = {
     "varphi": "φ", "phi": "φ", "Lambda": "Λ", "tau": "τ", "rho": "ρ", "theta": "θ", "nu": "ν",
     "zeta": "ζ", "Sigma": "Σ", "partial": "∂", "int": "∫", "circ": "∘", "beta": "β", "nabla": "∇",
     "ast": "∗", "operatorname": "", "text": "", "widehat": "", "Theta": "Θ", "cup": "∪",
-    "cap": "∩", "kappa": "κ",
+    "cap": "∩", "kappa": "κ", "lvert": "∣", "rvert": "∣",
 }  # fmt: skip
 _RELATIONS = {
     "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "sim": "~", "times": "×", "to": "→", "in": "∈",
-    "mapsto": "↦", "neq": "≠", "cdot": "·", "exists": "∃", "subset": "⊂", "succeq": "≽", "mid": "|",
+    "mapsto": "↦", "neq": "≠", "cdot": "·", "exists": "∃", "subset": "⊂", "succeq": "≽", "mid": "∣",
     "Rightarrow": "⇒", "notin": "∉", "approx": "≈", "propto": "∝", "pm": "±",
 }  # fmt: skip
+_OPENING = r"sqrt|Vert|left|[bB]igl|lVert|lvert|partial|nabla|math[a-z]+|operatorname|text"
+_FUNCTIONS = r"log|exp|sin|cos|tan|min|max|inf|sup|liminf|arg"
 _MINUS, _THIN = "\N{MINUS SIGN}", "\N{THIN SPACE}"
 
 
@@ -52,7 +54,9 @@ def _without_fractions(text: str) -> str:
         middle = _group(text, match.end())
         first = text[match.end() + 1 : middle - 1]
         if match[1] == "sqrt":
-            text = f"{text[: match.start()]}√{_grouped(first)}{text[middle:]}"
+            # Without the bar a letter that follows would seem to be under the root.
+            rest = re.sub(r"^(?=[A-Za-z\\\\])", " ", text[middle:])
+            text = f"{text[: match.start()]}√{_grouped(first)}{rest}"
             continue
         end = _group(text, middle)
         second = text[middle + 1 : end - 1]
@@ -69,9 +73,12 @@ def _plain_math(text: str, markup: bool) -> str:
     text = re.sub(r"\\bar\s*\\Phi ?", "Φ̄", text)
     text = re.sub(r"\\tilde\s*\{?([A-Za-z])\}?", "\\1\N{COMBINING TILDE}", text)
     text = _without_fractions(text)
-    text = re.sub(r" ?\\rVert", "‖", text)
-    # TeX ignores the space after a command; before a sign it is kept for the eye.
-    text = re.sub(r" ?\\([A-Za-z]+)(?: (?![-+=<>]))?", _word, text)
+    text = re.sub(r" ?\\(r[vV]ert)", r"\\\1", text)
+    text = re.sub(rf"\\({_OPENING}) ", r"\\\1{}", text)
+    text = re.sub(rf"(?<=[\w)}}])\\({_FUNCTIONS})(?![A-Za-z])", r" \\\1", text)
+    text = re.sub(rf"\\({_FUNCTIONS})(?=\\(?!left|[bB]igl)[A-Za-z])", r"\\\1 ", text)
+    # TeX ignores the space after a command; before a sign, a word or a root it is kept for the eye.
+    text = re.sub(r" ?\\([A-Za-z]+)(?: (?![-+=<>/A-Za-z\\√]))?", _word, text)
     text = re.sub(r"\\[,;:! ]", " ", text).replace(r"\|", "‖")
     text = text.replace("-", _MINUS)
     if markup:
@@ -84,7 +91,7 @@ def _plain_math(text: str, markup: bool) -> str:
             if markup:
                 text = re.sub(sign + r"([^\s{}])", functools.partial(_script, shape, True), text)
         text = re.sub(r"(?<![_^])\{([^{}]*)\}", r"\1", text)
-    return text
+    return re.sub(r"(?<=[(\[]) +| +(?=[),\]])", "", text)
 
 
 def plain(text: str) -> str:
@@ -126,8 +133,8 @@ def _pieces(text: str, markup: bool) -> str:
             words = piece.replace("{,}", ",").replace("--", "\N{EN DASH}").replace("~", " ")
             if markup:
                 words = words.replace("<", "&lt;").replace(">", "&gt;")
-            words = words.replace(r"\,", _THIN)
-            out.append(re.sub(r"\\([%&_#$])", r"\1", words))
+            words = words.replace(r"\,", _THIN).replace(r"\allowbreak{}", "")
+            out.append(re.sub(r"\\([%&_#${}])", r"\1", words))
     return (
         re.sub(r" {2,}", " ", "".join(out)).strip()
         if not markup

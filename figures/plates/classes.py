@@ -1,39 +1,19 @@
 """The bound against the number of classes, with what was measured."""
 
 import numpy as np
-from scipy import special
 
 from figures import style
 from figures.markers import draw_percentiles, legend_below, look_of
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import QUARTILE, NothingToDraw, Pair, View
-from theory.claim import FloatArray
+from theory.claims.fawzi2018 import equiprobable_quantile_upper_bound
+from theory.gaussian import mean_survival
+from theory.modulus import LipschitzModulus
 
 _QUANTITY = "r_latent[l2]"
+LATENT = LipschitzModulus(1.0)
+"""Latent distances are their own: the modulus of the identity."""
 _TICKS = (2, 3, 5, 10, 20, 50, 100, 1000)
-
-
-def equal_mass_quantile(q: float, n_classes: FloatArray) -> FloatArray:
-    """Return the bound on the q-quantile of r_latent for K classes of equal mass.
-
-    Examples
-    --------
-    >>> round(float(equal_mass_quantile(0.25, np.array(10.0))), 12)
-    0.157979905394
-    """
-    return -special.ndtri((1 - q) / n_classes) + special.ndtri(1 / n_classes)
-
-
-def equal_mass_mean(n_classes: FloatArray) -> FloatArray:
-    """Return the bound on E r_latent for K classes of equal mass: the integral of the survival.
-
-    Examples
-    --------
-    >>> round(float(equal_mass_mean(np.array(10.0))), 6)
-    0.473432
-    """
-    a = -special.ndtri(1 / n_classes)
-    return np.asarray(n_classes * np.exp(-0.5 * a**2) / np.sqrt(2 * np.pi) - a)
 
 
 @figure(
@@ -51,10 +31,11 @@ def classes(view: View) -> Drawing:
     axes = drawn.subplots()
     ks = np.unique(np.round(np.geomspace(2, 1000, 120)))
     rows: list[Row] = []
+    quartiles, medians = (equiprobable_quantile_upper_bound(q, LATENT, ks) for q in (QUARTILE, 0.5))
     for name, curve, ink, dash in (
-        ("25th percentile", equal_mass_quantile(QUARTILE, ks), style.INK, "-"),
-        ("median", equal_mass_quantile(0.5, ks), style.QUIET, (0, (4, 1.5))),
-        ("mean", equal_mass_mean(ks), style.QUIET, (0, (5, 1.2, 1.2, 1.2))),
+        ("25th percentile", quartiles, style.INK, "-"),
+        ("median", medians, style.QUIET, (0, (4, 1.5))),
+        ("mean", ks * mean_survival(1.0 / ks), style.QUIET, (0, (5, 1.2, 1.2, 1.2))),
     ):
         axes.plot(ks, curve, color=ink, lw=1.1, ls=dash, label=f"bound, {name}")
         rows += [
@@ -74,10 +55,10 @@ def classes(view: View) -> Drawing:
     axes.set_ylabel("$r_{\\mathrm{latent}}$, latent $\\ell_2$ distance")
     legend_below(axes, known, 4)
     numbers: dict[str, Value] = {
-        f"bound_q25_{k}": float(equal_mass_quantile(QUARTILE, np.array(float(k))))
+        f"bound_q25_{k}": float(equiprobable_quantile_upper_bound(QUARTILE, LATENT, k))
         for k in sorted({2, 10, 100, 1000, *groups})
     }
-    numbers |= {"bound_mean_10": float(equal_mass_mean(np.array(10.0)))}
+    numbers |= {"bound_mean_10": float(10 * mean_survival(0.1))}
     return Drawing(drawn, rows, numbers, _CAPTION)
 
 

@@ -4,9 +4,10 @@ import numpy as np
 
 from figures import style
 from figures.markers import draw_percentiles, legend_below, look_of
-from figures.plates.classes import equal_mass_quantile
+from figures.plates.classes import LATENT
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import QUARTILE, NothingToDraw, Pair, View
+from theory.claims.fawzi2018 import equiprobable_quantile_upper_bound
 from theory.gaussian import expected_norm
 
 _QUANTITY = "r_latent[l2]"
@@ -37,7 +38,7 @@ def dimension(view: View) -> Drawing:
     rows: list[Row] = []
     counts = sorted({pair.n_classes for pair in pairs} | {2, 10})
     for i, k in enumerate(counts):
-        curve = equal_mass_quantile(QUARTILE, np.array(float(k))) / norms
+        curve = equiprobable_quantile_upper_bound(QUARTILE, LATENT, k) / norms
         dash = _DASHES[i % len(_DASHES)]
         axes.plot(dimensions, curve, color=style.INK, lw=1.1, ls=dash, label=f"bound, $K = {k}$")
         rows += [
@@ -64,7 +65,7 @@ def dimension(view: View) -> Drawing:
     legend_below(axes, known, 4)
     numbers: dict[str, Value] = {
         f"bound_{k}_at_{d}": float(
-            equal_mass_quantile(QUARTILE, np.array(float(k))) / expected_norm(d)
+            equiprobable_quantile_upper_bound(QUARTILE, LATENT, k) / expected_norm(d)
         )
         for k in counts
         for d in sorted({100, *groups})

@@ -11,7 +11,7 @@ from figures import style
 from figures.curves import draw_law, law_on
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import CERTIFIED, NothingToDraw, Pair, View
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.claims.fawzi2018 import cdf_lower_bound
 from theory.gaussian import argmax_family_cdf
 from theory.modulus import LipschitzModulus

@@ -14,7 +14,7 @@ from figures.curves import draw_law
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import CERTIFIED, QUARTILE, SAMPLED, Pair, View, quantile_limits, seen_quantile
 from figures.wording import symbol
-from theory.claim import FloatArray
+from theory.arrays import FloatArray
 from theory.verdict import Outcome
 
 _POINTS = 241

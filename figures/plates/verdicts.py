@@ -1,12 +1,13 @@
 """Every verdict, and the count of outcomes by claim and quantity."""
 
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 
 from empirics.check import Verdict
 from figures.registry import Row, Section, Table, Value, table
 from figures.view import NothingToDraw, View
-from figures.wording import escape, symbol
-from theory.claim import CLAIMS
+from figures.wording import WORDS, escape, symbol
+from theory.claim import CLAIMS, Status
 from theory.verdict import Outcome
 
 _SHARED = ("modulus", "class_masses")
@@ -60,35 +61,60 @@ def verdicts(view: View) -> Table:
 
 @table("outcomes", title="Verdicts", needs=("radii",), also=_SHARED)
 def outcomes(view: View) -> Table:
-    """One line a claim and quantity, with the number of each outcome."""
+    """One line a claim, its quantities with equal counts together; none where nothing applies."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     for verdict in _judged(view):
         line = counts.setdefault((verdict.claim, verdict.quantity), Counter())
         line[verdict.outcome] += 1
-    body, rows = [], []
-    numbers: dict[str, Value] = {}
-    rigorous: Counter[str] = Counter()
-    others: Counter[str] = Counter()
-    for (claim, quantity), line in counts.items():
-        status = str(CLAIMS[claim].status)
-        found = [line[outcome] for outcome in Outcome]
-        body.append([escape(claim), status, _quantities(quantity), *map(str, found)])
+    shown = {key: line for key, line in counts.items() if set(line) != {Outcome.OUT_OF_SCOPE}}
+    lines: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    rows: list[Row] = []
+    for (claim, quantity), line in shown.items():
+        found = tuple(line[outcome] for outcome in Outcome)
+        lines.setdefault((claim, found), []).append(quantity)
         rows.append(
-            {"claim": claim, "status": status, "quantity": quantity}
+            {"claim": claim, "status": str(CLAIMS[claim].status), "quantity": quantity}
             | {_key(outcome): line[outcome] for outcome in Outcome}
         )
-        numbers |= {f"{claim}.{quantity}.{_key(o)}": line[o] for o in Outcome}
-        (rigorous if status == "proved" else others).update(line)
-    for name, total in (("proved", rigorous), ("conjectured", others)):
-        numbers |= {f"{name}.{_key(o)}": total[o] for o in Outcome}
-        numbers[f"{name}.total"] = total.total()
+    body = [
+        [escape(claim), str(CLAIMS[claim].status), ", ".join(map(_quantities, quantities))]
+        + [str(count) for count in found]
+        for (claim, found), quantities in lines.items()
+    ]
+    numbers = _totals(counts, {claim for claim, _ in shown})
     numbers |= {"laws": view.n_laws, "level": view.level}
     columns = ["claim", "status", "quantity", *(str(outcome).lower() for outcome in Outcome)]
-    return Table([Section("", columns, body)], rows, numbers, _CAPTION, "lllcccc")
+    return Table([Section("", columns, body)], rows, numbers, _caption(numbers, shown), "lllcccc")
 
 
-_CAPTION = (
-    "Number of generator-classifier pairs on which each claim holds, is violated, is not decided"
-    " by the evidence, or does not apply. A violated proved claim would be a bug; a violated"
-    " conjectured one is a finding."
-)
+def _totals(
+    counts: Mapping[tuple[str, str], Counter[str]], claims: Collection[str]
+) -> dict[str, Value]:
+    """Return the counts of all lines, shown or not; `claims` are those that are shown."""
+    numbers: dict[str, Value] = {}
+    totals: dict[str, Counter[str]] = {"proved": Counter(), "conjectured": Counter()}
+    for (claim, quantity), line in counts.items():
+        numbers |= {f"{claim}.{quantity}.{_key(o)}": line[o] for o in Outcome}
+        totals["proved" if CLAIMS[claim].status is Status.PROVED else "conjectured"].update(line)
+    for name, total in totals.items():
+        numbers |= {f"{name}.{_key(o)}": total[o] for o in Outcome}
+        numbers[f"{name}.total"] = total.total()
+    numbers["claims"] = len(claims)
+    numbers["claims_out_of_scope"] = len({claim for claim, _ in counts} - set(claims))
+    numbers["claims_without_evidence"] = len(CLAIMS) - len({claim for claim, _ in counts})
+    return numbers
+
+
+def _caption(numbers: Mapping[str, Value], shown: Iterable[tuple[str, str]]) -> str:
+    names = dict.fromkeys(
+        side.partition("[")[0] for _, quantity in shown for side in quantity.split(" <= ")
+    )
+    meanings = "; ".join(f"${symbol(name)}$, {WORDS[name]}" for name in names if name in WORDS)
+    return (
+        "Number of subjects (pairs of a generator and a classifier, or generators) on which each"
+        " claim holds, is violated, is not decided by the evidence, or does not apply; of a line"
+        f" with several quantities, for each of them. Quantities: {meanings}. A violated proved"
+        " claim would be a bug; a violated conjectured one is a finding. Not shown are"
+        f" {numbers['claims_out_of_scope']} claims that apply to no subject here, and"
+        f" {numbers['claims_without_evidence']} that are refuted or speak of what was not measured."
+    )
