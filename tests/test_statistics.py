@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from theory.statistics import (
     Side,
@@ -15,6 +15,7 @@ from theory.statistics import (
     clopper_pearson,
     dkw_halfwidth,
     empirical_bernstein,
+    holm,
     most_equal_masses,
     quantile_interval,
 )
@@ -222,3 +223,35 @@ def test_nonsense_is_refused(call: object, message: str) -> None:
     assert callable(call)
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_holm_is_the_step_down_procedure() -> None:
+    rng = np.random.default_rng(21)
+    for _ in range(200):
+        p = rng.uniform(0, 1, int(rng.integers(1, 9))) ** 3
+        alpha = float(rng.uniform(0.01, 0.4))
+        left, rejected = list(range(p.size)), set()
+        # The definition: as long as the least of what is left passes at alpha over their number.
+        while left:
+            least = min(left, key=lambda i: p[i])
+            if p[least] > alpha / len(left):
+                break
+            rejected.add(least)
+            left.remove(least)
+        assert set(np.flatnonzero(holm(p) <= alpha)) == rejected
+    for wrong in ([], [0.5, np.nan], [-0.1], [1.1], [[0.5]]):
+        with pytest.raises(ValueError, match=r"p_values must be a list of numbers in \[0, 1\]"):
+            holm(wrong)
+
+
+def test_holm_errs_at_its_level() -> None:
+    # Eight true hypotheses, dependent through one common term, and two false ones.
+    rng, runs, alpha = np.random.default_rng(22), 2000, 0.1
+    common = rng.standard_normal((runs, 1))
+    z = (rng.standard_normal((runs, 10)) + common) / np.sqrt(2)
+    z[:, 8:] += 4.0
+    p = special.ndtr(-z)
+    wrong = np.mean([np.any(holm(row)[:8] <= alpha) for row in p])
+    found = np.mean([np.all(holm(row)[8:] <= alpha) for row in p])
+    assert wrong <= alpha + 4 * np.sqrt(alpha * (1 - alpha) / runs)
+    assert found > 0.8
