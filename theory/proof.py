@@ -126,7 +126,7 @@ def statement(claim: Claim) -> str:
     >>> r"Then \[ \Pr(r \le \eta) \ge" in statement(CLAIMS["fawzi2018/thm1"])
     True
     """
-    assumed = f" Assume that {_listed(claim.hypotheses)}." if claim.hypotheses else ""
+    assumed = f" Assume that {listed(claim.hypotheses)}." if claim.hypotheses else ""
     head = f"{claim.setting}.{assumed}"
     if claim.id not in PROOFS:
         return f"{head} {claim.summary}"
@@ -145,7 +145,14 @@ def inequality(claim: Claim) -> str:
     return f"{form.left} {relation} {latex(form.right)}{where}."
 
 
-def _listed(items: tuple[str, ...]) -> str:
+def listed(items: tuple[str, ...]) -> str:
+    """Return clauses as one phrase.
+
+    Examples
+    --------
+    >>> listed(("a", "b", "c"))
+    'a, b and c'
+    """
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
 
 

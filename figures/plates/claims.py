@@ -89,12 +89,13 @@ def _figures(value: float, digits: int) -> str:
 
 
 def _statement(claim: Claim) -> str:
-    """Return the inequality in pieces of mathematics between which a line may break."""
-    from theory.proof import PROOFS, inequality
+    """Return the inequality, in pieces between which a line may break, and what it assumes."""
+    from theory.proof import PROOFS, inequality, listed
 
     if claim.id not in PROOFS:
         return escape(claim.summary)
-    return ", ".join(f"${piece}$" for piece in inequality(claim)[:-1].split(r", \quad "))
+    says = ", ".join(f"${piece}$" for piece in inequality(claim)[:-1].split(r", \quad "))
+    return f"{says}; if {listed(claim.hypotheses)}" if claim.hypotheses else says
 
 
 @table("claims", title="The claims", needs=None)
