@@ -57,6 +57,7 @@ latex:
 bench: $(VENV)/installed ## speed and strength against plain versions and peers, as ratios in one run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c .ci/constraints.txt
 	$(BIN)/python tests/bench/bounds.py
+	$(BIN)/python tests/bench/arrangement.py
 	$(BIN)/python tests/bench/minimal_norm.py
 
 clean: ## remove everything that was made, records and checkpoints too

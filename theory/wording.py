@@ -50,7 +50,7 @@ def _grouped(text: str) -> str:
 
 
 def _without_fractions(text: str) -> str:
-    while match := re.search(r"\\(frac|sqrt) ?(?=\{)", text):
+    while match := re.search(r"\\(frac|sqrt|binom) ?(?=\{)", text):
         middle = _group(text, match.end())
         first = text[match.end() + 1 : middle - 1]
         if match[1] == "sqrt":
@@ -60,7 +60,12 @@ def _without_fractions(text: str) -> str:
             continue
         end = _group(text, middle)
         second = text[middle + 1 : end - 1]
-        text = f"{text[: match.start()]}{_grouped(first)}/{_grouped(second)}{text[end:]}"
+        one = (
+            f"C({first}, {second})"
+            if match[1] == "binom"
+            else f"{_grouped(first)}/{_grouped(second)}"
+        )
+        text = f"{text[: match.start()]}{one}{text[end:]}"
     return text
 
 
@@ -117,6 +122,8 @@ def plain_text(text: str) -> str:
     --------
     >>> plain_text(r"$\bar\Phi(a_i) = \frac{1}{K}$")
     'Φ̄(a_i) = 1/K'
+    >>> plain_text(r"$\\binom{m - 1}{i}$")
+    'C(m − 1, i)'
     """
     return _pieces(text, markup=False)
 
