@@ -37,6 +37,10 @@ SYMBOLS = {
     "max_sign_rank": r"R_{\mathrm{sign}}",
     "n_linear_regions": r"R_{\mathrm{linear}}",
     "max_linear_regions": r"\max R_{\mathrm{linear}}",
+    "cell_distance": r"h_{\mathrm{cell}}",
+    "label_distance": r"h_{\mathrm{label}}",
+    "reach_probability": r"p_{\mathrm{reach}}",
+    "change_norm": r"\lVert \delta \rVert / \lVert v \rVert",
 }
 WORDS = {
     "r_latent": "latent distance to another label",
@@ -67,6 +71,10 @@ WORDS = {
     "max_sign_rank": "largest sign rank",
     "n_linear_regions": "number of linear regions",
     "max_linear_regions": "largest number of linear regions of an architecture",
+    "cell_distance": "number of coordinates to change for any cell",
+    "label_distance": "number of coordinates to change for any label",
+    "reach_probability": "probability that given coordinates reach a cell",
+    "change_norm": "size of the least change, relative to the move",
 }
 NORMS = {
     "l0": r"\ell_0",
