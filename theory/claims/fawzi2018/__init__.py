@@ -9,6 +9,8 @@ the range of g, and in image space.
 from theory.claims.fawzi2018.approximate import (
     approximate_generator_equiprobable_mean_bound,
     approximate_generator_mean_bound,
+)
+from theory.claims.fawzi2018.approximate_law import (
     approximate_generator_survival_bound,
     total_variation_survival_bound,
 )
@@ -19,11 +21,11 @@ from theory.claims.fawzi2018.corollaries import (
     equiprobable_cdf_lower_bound,
     equiprobable_log_survival_upper_bound,
     equiprobable_quantile_upper_bound,
-    mean_upper_bound,
     printed_offset,
 )
 from theory.claims.fawzi2018.latents import cube_transport, gaussian_transport
 from theory.claims.fawzi2018.local import LocalExpansions, local_cdf_lower_bound
+from theory.claims.fawzi2018.mean import mean_upper_bound
 from theory.claims.fawzi2018.projection import projected_unconstrained_lower_bound
 from theory.claims.fawzi2018.robustness import (
     cdf_lower_bound,
