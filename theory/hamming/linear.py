@@ -14,8 +14,8 @@ import numpy.typing as npt
 from scipy import linalg, optimize
 
 from theory.arrays import FloatArray
+from theory.hamming.limits import Box, box_ends, checked_coordinates
 
-Box = tuple[npt.ArrayLike, npt.ArrayLike]
 _SOLVER_ACCURACY = 1e-9
 """Margin, in units of the margins at the point, below which a linear programme has found none."""
 _MARGINS = (1e-3, 1.0, 1e3)
@@ -116,8 +116,12 @@ def reach_cell(
     True
     """
     task = _task(normals, offsets, x, signs)
-    limits = None if box is None else _limits(box, task.x)
-    chosen = _pivots(task.normals) if coordinates is None else _checked(coordinates, len(task.x))
+    limits = None if box is None else box_ends(box, task.x)
+    chosen = (
+        _pivots(task.normals)
+        if coordinates is None
+        else checked_coordinates(coordinates, len(task.x))
+    )
     return _solved(task, chosen) if limits is None else _programmed(task, chosen, limits)
 
 
@@ -202,7 +206,7 @@ def minimal_changes(
         # Solvers let a binary that is 1e-6 pass for 0: its coordinate may matter.
         supports = [np.flatnonzero(found.x[n:] > 0.5), np.flatnonzero(found.x[:n]), *supports]
     # x + (end - x) may lie a rounding beyond an end of the box.
-    ends = _limits((-np.inf, np.inf) if box is None else box, task.x)
+    ends = box_ends((-np.inf, np.inf) if box is None else box, task.x)
     limits = np.maximum(task.x + low, ends[0]), np.minimum(task.x + high, ends[1])
     for support in supports:
         reached = _programmed(task, tuple(int(j) for j in support), limits)
@@ -246,37 +250,11 @@ def _finite(name: str, given: npt.ArrayLike) -> FloatArray:
     return array
 
 
-def _checked(coordinates: Sequence[int], n: int) -> tuple[int, ...]:
-    given = np.asarray(coordinates)
-    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
-        raise ValueError(f"coordinates must be a list of whole numbers, got {coordinates!r}")
-    chosen = tuple(int(j) for j in given)
-    outside = [j for j in chosen if not 0 <= j < n]
-    if outside:
-        raise ValueError(f"coordinate {outside[0]} is out of range: there are {n}, from 0")
-    if len(set(chosen)) < len(chosen):
-        raise ValueError(f"coordinates must not repeat, got {coordinates!r}")
-    return chosen
-
-
-def _limits(box: Box, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    low, high = (np.asarray(end, dtype=np.float64) for end in box)
-    for end in (low, high):
-        if end.shape not in ((), x.shape) or np.any(np.isnan(end)):
-            raise ValueError(f"an end of the box must be a number or {x.shape} of them, got {end}")
-    low, high = np.broadcast_to(low, x.shape), np.broadcast_to(high, x.shape)
-    outside = np.flatnonzero(~((low <= x) & (x <= high)))
-    if outside.size:
-        j = int(outside[0])
-        raise ValueError(f"x is outside the box: x[{j}] = {x[j]} not in [{low[j]}, {high[j]}]")
-    return low, high
-
-
 def _change_limits(
     x: FloatArray, box: Box | None, bound: npt.ArrayLike | None
 ) -> tuple[FloatArray, FloatArray]:
     """Return the least and the largest change of each coordinate."""
-    low, high = _limits((-np.inf, np.inf) if box is None else box, x)
+    low, high = box_ends((-np.inf, np.inf) if box is None else box, x)
     low, high = low - x, high - x
     if bound is not None:
         most = np.asarray(bound, dtype=np.float64)
