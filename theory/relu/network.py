@@ -15,6 +15,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from theory.arrays import FloatArray
+from theory.relu.region import Box, Region
+from theory.relu.segment import Crossings, crossings
 
 Matrix: TypeAlias = "FloatArray | sparse.csr_array[np.float64, tuple[int, int]]"
 """A weight: dense, or sparse as those of convolutions are."""
@@ -246,6 +248,14 @@ class ReluNetwork:
         return ReluNetwork(
             [Layer(each.weight, np.zeros_like(each.bias), each.slope) for each in self.layers]
         )
+
+    def crossings(self, x: npt.ArrayLike, y: npt.ArrayLike) -> Crossings:
+        """Return where units change phase on the way from x to y, each of shape (n_inputs,)."""
+        return crossings(self, x, y)
+
+    def region(self, x: npt.ArrayLike, box: Box | None = None) -> Region:
+        """Return the closed activation region of a point, shape (n_inputs,), within a box."""
+        return Region.of(self, self.pattern(self.point(x)), box)
 
     def checked(self, x: npt.ArrayLike) -> FloatArray:
         """Return points as float64 of shape (..., n_inputs), or raise ValueError."""
