@@ -39,7 +39,11 @@ SYMBOLS = {
     "max_linear_regions": r"\max R_{\mathrm{linear}}",
     "cell_distance": r"h_{\mathrm{cell}}",
     "label_distance": r"h_{\mathrm{label}}",
+    "r_targeted": r"r_{\mathrm{targeted}}",
+    "targeted_median": r"q_{1/2}",
+    "targeted_ninth_decile": r"q_{9/10}",
     "reach_probability": r"p_{\mathrm{reach}}",
+    "label_reach_probability": r"p_{\mathrm{label}}",
     "change_norm": r"\lVert \delta \rVert / \lVert v \rVert",
 }
 WORDS = {
@@ -73,7 +77,11 @@ WORDS = {
     "max_linear_regions": "largest number of linear regions of an architecture",
     "cell_distance": "number of coordinates to change for any cell",
     "label_distance": "number of coordinates to change for any label",
+    "r_targeted": "number of coordinates to change for a given label",
+    "targeted_median": "number of coordinates to change for half of the labels",
+    "targeted_ninth_decile": "number of coordinates to change for nine in ten labels",
     "reach_probability": "probability that given coordinates reach a cell",
+    "label_reach_probability": "probability that given coordinates reach a label",
     "change_norm": "size of the least change, relative to the move",
 }
 NORMS = {
@@ -81,6 +89,9 @@ NORMS = {
     "l1": r"\ell_1",
     "linf": r"\ell_\infty",
     "hamming": r"\mathrm{Hamming}",
+    "hamming in 0..1": r"\mathrm{Hamming}, [0, 1]",
+    "hamming in -1..2": r"\mathrm{Hamming}, [-1, 2]",
+    "hamming in -50..51": r"\mathrm{Hamming}, [-50, 51]",
     "geodesic": r"\mathrm{geodesic}",
 }
 """Norms that a symbol shows; the Euclidean one goes without saying."""

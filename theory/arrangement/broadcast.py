@@ -11,8 +11,8 @@ from theory.arrays import FloatArray
 _LARGEST = 10**6
 
 
-def nearest_float(count: int | Fraction) -> float:
-    """Return the float nearest to a rational number, +inf above all floats."""
+def nearest_float(count: float | Fraction) -> float:
+    """Return the float nearest to a whole or rational number, +inf above all floats."""
     try:
         return float(count)
     except OverflowError:
@@ -60,14 +60,14 @@ def whole_number(name: str, value: object, least: int) -> int:
 
 
 def broadcast_count(
-    function: Callable[..., int | Fraction], **given: tuple[npt.ArrayLike, int]
+    function: Callable[..., float | Fraction], **given: tuple[npt.ArrayLike, int]
 ) -> FloatArray:
     """Return a function of whole numbers at each entry, rounded to the nearest float.
 
     Parameters
     ----------
     function : callable
-        Takes integers by position, and returns a rational number.
+        Takes integers by position, and returns a rational number, or a float.
     **given : (array_like, int)
         Arguments in order, each with the least value that is allowed.
 
