@@ -8,7 +8,7 @@ from pathlib import Path
 
 from empirics.check import judge_records, theorem_violated, verdicts_json
 from empirics.preset_files import fingerprint, read_preset
-from empirics.store import Store, preset_records, write_safely
+from empirics.store import Store, own_records, preset_records, write_safely
 from theory.command import (
     EXIT_FINE,
     EXIT_UNMEASURED,
@@ -95,7 +95,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _freeze(arguments: argparse.Namespace) -> int:
     name = record_name(arguments)
-    records, source = preset_records(name, arguments.build)
+    records, source = own_records(name, arguments.build)
     if source == "frozen":
         raise InputError(f"'{name}' was not run here: `advbounds run {name}` makes its records")
     folder = resources.files("empirics") / "frozen"

@@ -9,7 +9,7 @@ from typing import Any
 
 from empirics.data import DATASETS
 from empirics.plugins import CLASSIFIERS, GENERATORS, MEASURES, describe
-from empirics.preset_files import read_preset
+from empirics.preset_files import preset_names, read_preset
 from empirics.settings import ConfigError, read_settings
 from theory.errors import InputError, nearest
 from theory.registry import Registry
@@ -67,10 +67,14 @@ class Preset:
         Name of the data set.
     seed : int
         Root of all random streams.
+    companions : tuple of str
+        Presets whose records, measured here or committed, join this one's in tables and figures.
     teacher : Part or None
         The classifier that is trained on real data and labels generated images.
     generators, classifiers : tuple of Part
         Every classifier is trained and measured on every generator.
+    image_classifiers : tuple of Part
+        Trained on the data set's own images, and measured on its test images.
     families : tuple of Family
     measures : mapping from str to object
         Measures by name, with their settings.
@@ -80,9 +84,11 @@ class Preset:
     description: str
     data: str
     seed: int
+    companions: tuple[str, ...]
     teacher: Part | None
     generators: tuple[Part, ...]
     classifiers: tuple[Part, ...]
+    image_classifiers: tuple[Part, ...]
     families: tuple[Family, ...]
     measures: Mapping[str, Any]
 
@@ -94,9 +100,10 @@ class _Head:
     description: str
     data: str
     seed: int = 0
+    companions: tuple[str, ...] = ()
 
 
-_TABLES = ("teacher", "generator", "classifier", "family", "measure")
+_TABLES = ("teacher", "generator", "classifier", "image_classifier", "family", "measure")
 
 
 def load_preset(name: str, *, data: str | None = None) -> Preset:
@@ -122,7 +129,8 @@ def load_preset(name: str, *, data: str | None = None) -> Preset:
         raise ConfigError(f"{where}: not valid TOML: {error}") from error
     preset = _parse(name, table, where, file.base)
     if data is not None:
-        preset = Preset(**{**vars(preset), "data": data, "name": f"{name}-{data}"})
+        changed = {"data": data, "name": f"{name}-{data}", "companions": ()}
+        preset = Preset(**{**vars(preset), **changed})
     if preset.data not in DATASETS:
         raise ConfigError(f"{where}: unknown data set: {nearest(preset.data, DATASETS)}")
     return preset
@@ -135,6 +143,10 @@ def _parse(name: str, table: Mapping[str, Any], where: str, base: Path) -> Prese
             raise ConfigError(f"{where}: unknown key '{key}'; {nearest(key, head_keys)}")
     scalars = {key: value for key, value in table.items() if key not in _TABLES}
     head = read_settings(_Head, scalars, where)
+    for companion in head.companions:
+        if companion not in preset_names():
+            known = nearest(companion, preset_names())
+            raise ConfigError(f"{where}: companions: unknown preset '{companion}'; {known}")
 
     def parts(key: str, registry: Registry[Any]) -> tuple[Part, ...]:
         tables = table.get(key, [])
@@ -160,9 +172,11 @@ def _parse(name: str, table: Mapping[str, Any], where: str, base: Path) -> Prese
         description=head.description,
         data=head.data,
         seed=head.seed,
+        companions=head.companions,
         teacher=_part(teacher, CLASSIFIERS, f"{where}: teacher", base) if teacher else None,
         generators=parts("generator", GENERATORS),
         classifiers=parts("classifier", CLASSIFIERS),
+        image_classifiers=parts("image_classifier", CLASSIFIERS),
         families=tuple(
             _family(item, f"{where}: family {i}", base)
             for i, item in enumerate(table.get("family", []), start=1)

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from empirics.record import Record
+from empirics.record import NAMING_ROLES, Record
 from theory.errors import InputError
 from theory.modulus import modulus_from_dict
-
-ROLES = ("data", "teacher", "generator", "classifier")
 
 
 def speaks_of(record: Record, subject: Mapping[str, Any]) -> bool:
@@ -52,5 +50,5 @@ def facts_about(subject: Mapping[str, Any], records: Iterable[Record]) -> dict[s
 
 def subject_label(subject: Mapping[str, Any]) -> str:
     """Return "generator · classifier", with the parts that the subject has."""
-    parts = [subject[role]["label"] for role in ("generator", "classifier") if role in subject]
+    parts = [subject[role]["label"] for role in NAMING_ROLES if role in subject]
     return " · ".join(parts)

@@ -13,6 +13,7 @@ _TRAINED_WITH = {
     "teacher": ("teacher",),
     "generator": ("generator",),
     "classifier": ("teacher", "generator", "classifier"),
+    "image_classifier": ("image_classifier",),
 }
 """The parts that decide the weights of each role."""
 
@@ -55,8 +56,8 @@ def _trainings(preset: Preset, role: str, parts: Mapping[str, Part]) -> list[Cel
 def _measurements(preset: Preset, parts: Mapping[str, Part], on_data: bool) -> list[Cell]:
     cells = []
     for name, plugin in preset.measures.items():
-        of_classifier = "classifier" in plugin.roles
-        if of_classifier != ("classifier" in parts) or (plugin.needs_data and not on_data):
+        spoken_of = set(plugin.roles) & {"generator", "classifier", "image_classifier"}
+        if spoken_of != parts.keys() - {"teacher"} or (plugin.needs_data and not on_data):
             continue
         wanted = {role: part for role, part in parts.items() if role in plugin.roles}
         subject = _subject(preset, wanted, on_data)
@@ -85,6 +86,10 @@ def plan(preset: Preset) -> list[Cell]:
             parts = {**labeller, **alone, "classifier": classifier}
             cells += _trainings(preset, "classifier", parts)
             cells += _measurements(preset, parts, on_data=True)
+    for classifier in preset.image_classifiers:
+        parts = {"image_classifier": classifier}
+        cells += _trainings(preset, "image_classifier", parts)
+        cells += _measurements(preset, parts, on_data=True)
     for family in preset.families:
         alone = {"generator": family.generator}
         cells += _measurements(preset, alone, on_data=False)

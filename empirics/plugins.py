@@ -93,7 +93,8 @@ class Subject:
     data : Dataset or None
         None for closed-form families.
     generator : nn.Sequential
-        Latents (n, d) to images (n, *image_shape).
+        Latents (n, d) to images (n, *image_shape); the identity for a classifier of the data set's
+        own images.
     latent_dimension, image_shape, n_classes
         Shapes.
     teacher, classifier : nn.Sequential or None

@@ -61,6 +61,14 @@ def read_preset(name: str) -> PresetFile:
     return PresetFile(name, f"preset {name}", Path(), content)
 
 
+def packaged_companions(name: str) -> tuple[str, ...]:
+    """Return the companions of a preset that comes with the package; none of any other."""
+    if name not in preset_names():
+        return ()
+    companions = tomllib.loads(read_preset(name).content.decode()).get("companions", ())
+    return tuple(str(companion) for companion in companions)
+
+
 def fingerprint(file: PresetFile, data: str | None) -> str | None:
     """Return a hash of all that decides which records a preset stands for.
 

@@ -25,6 +25,10 @@ def canonical_json(value: Any) -> str:  # noqa: ANN401
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+NAMING_ROLES = ("generator", "classifier", "image_classifier")
+"""The parts by whose labels a subject is called."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What is to be trained or measured, complete: equal requests have equal results.
@@ -38,7 +42,7 @@ class Request:
     settings : mapping
         The measure's settings, all of them, JSON values.
     subject : mapping
-        What it is done to, by role: "data", "generator", "teacher", "classifier".
+        What it is done to, by role: "data", "teacher" and those of `NAMING_ROLES`.
     seed : int
         Root of the random streams.
     """
@@ -76,7 +80,7 @@ class Request:
         """A short name for progress lines and messages: "radii · vae · mlp"."""
         labels = [
             part["label"] if isinstance(part, Mapping) else str(part)
-            for role in ("generator", "classifier")
+            for role in NAMING_ROLES
             if (part := self.subject.get(role)) is not None
         ]
         head = self.plugin if self.action == "measure" else f"{self.action} {self.plugin}"

@@ -1,6 +1,7 @@
 """Carries out the cells of a preset that have no record yet."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from empirics.plugins import Context, Outcome, Subject
 from empirics.progress import progress
 from empirics.record import Record, Request
 from empirics.store import StorageError, Store
-from empirics.train import TrainingError, fit_classifier, initialise
+from empirics.train import Batches, TrainingError, fit_classifier, initialise, shifted
 from empirics.weights import load_weights, save_weights
 from theory.command import log
 from theory.errors import InputError
@@ -62,6 +63,7 @@ class Workshop:
         """
         parts = [("generator", part) for part in self.preset.generators]
         parts += [("classifier", part) for part in self.preset.classifiers]
+        parts += [("image_classifier", part) for part in self.preset.image_classifiers]
         parts += [("teacher", part) for part in (self.preset.teacher,) if part is not None]
         for role, part in parts:
             if part.weights is not None:
@@ -89,25 +91,26 @@ class Workshop:
             outcome: Outcome = part.plugin.fit(module, data, context)
             module.eval().requires_grad_(False)
         else:
-            batches = self._real_batches() if role == "teacher" else self._generated_batches(parts)
+            own = role in ("teacher", "image_classifier")
+            batches = (
+                self._real_batches(part.plugin.shift) if own else self._generated_batches(parts)
+            )
             outcome = fit_classifier(module, batches, part.plugin, context)
         save_weights(module, self.store.checkpoint(request))
         self._modules[request.id] = module
         return outcome
 
-    def _real_batches(self) -> Callable[[int, torch.Generator], tuple[torch.Tensor, torch.Tensor]]:
+    def _real_batches(self, shift: int) -> Batches:
         images = torch.from_numpy(self.data.train_images).to(self.device)
         labels = torch.from_numpy(self.data.train_labels).to(self.device)
 
         def draw(size: int, stream: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
             chosen = torch.randint(len(images), (size,), generator=stream).to(self.device)
-            return images[chosen], labels[chosen]
+            return shifted(images[chosen], shift, stream), labels[chosen]
 
         return draw
 
-    def _generated_batches(
-        self, parts: Mapping[str, Part]
-    ) -> Callable[[int, torch.Generator], tuple[torch.Tensor, torch.Tensor]]:
+    def _generated_batches(self, parts: Mapping[str, Part]) -> Batches:
         generator, teacher = self.module("generator", parts), self.module("teacher", parts)
         dimension = parts["generator"].plugin.latent_dimension
 
@@ -150,8 +153,17 @@ class Workshop:
 
     def _subject(self, cell: Cell) -> Subject:
         parts, on_data = cell.parts, "data" in cell.request.subject
-        dimension = parts["generator"].plugin.latent_dimension
         modules = {role: self.module(role, parts, on_data=on_data) for role in parts}
+        if "image_classifier" in parts:
+            return Subject(
+                data=self.data,
+                generator=nn.Sequential(nn.Identity()),
+                latent_dimension=math.prod(self.data.image_shape),
+                image_shape=self.data.image_shape,
+                n_classes=self.data.n_classes,
+                classifier=modules["image_classifier"],
+            )
+        dimension = parts["generator"].plugin.latent_dimension
         plugin = parts["classifier"].plugin if "classifier" in parts else None
         return Subject(
             data=self.data if on_data else None,
@@ -206,7 +218,7 @@ def run(preset: Preset, root: Path, device: torch.device, inputs: str | None = N
     cells = plan(preset)
     workshop = Workshop(preset, store, device)
     workshop.check_weights()
-    store.put_plan(preset.name, [cell.request for cell in cells], inputs)
+    store.put_plan(preset.name, [cell.request for cell in cells], inputs, preset.companions)
     todo = [cell for cell in cells if store.get(cell.request.id) is None]
     failed = []
     for cell in progress(todo, "all cells"):

@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from empirics.preset_files import packaged_companions
 from empirics.record import Record, Request, canonical_json
 from theory.command import log
 from theory.errors import InputError
@@ -81,10 +82,21 @@ class Store:
                     file.replace(file.with_name(file.name + ".damaged"))
             return None
 
-    def put_plan(self, preset: str, requests: Iterable[Request], inputs: str | None) -> None:
-        """Write which records, in which order, a preset consists of, and its fingerprint."""
+    def put_plan(
+        self,
+        preset: str,
+        requests: Iterable[Request],
+        inputs: str | None,
+        companions: Sequence[str] = (),
+    ) -> None:
+        """Write which records, in which order, a preset consists of, and its fingerprint.
+
+        The companions are the presets whose records are shown beside its own.
+        """
         ids = [request.id for request in requests]
-        text = canonical_json({"preset": preset, "records": ids, "inputs": inputs})
+        text = canonical_json(
+            {"preset": preset, "records": ids, "inputs": inputs, "companions": list(companions)}
+        )
         write_safely(self.root / "runs" / f"{preset}.json", text.encode())
 
     def plan(self, preset: str) -> list[str] | None:
@@ -102,6 +114,13 @@ class Store:
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not a plan; remove it, and run {preset} again") from error
         return written
+
+    def companions(self, preset: str) -> tuple[str, ...]:
+        """Return the presets whose records join a preset's own: those of its run, or its file's."""
+        written = self._plan(preset)
+        if written is not None:
+            return tuple(written.get("companions", ()))
+        return packaged_companions(preset)
 
     def complete(self, preset: str, inputs: str | None) -> int | None:
         """Return how many records a preset has, if a run would find nothing to do; else None."""
@@ -132,7 +151,7 @@ def read_frozen(preset: str) -> list[Record] | None:
     return records
 
 
-def preset_records(preset: str, root: Path) -> tuple[list[Record], str]:
+def own_records(preset: str, root: Path) -> tuple[list[Record], str]:
     """Return a preset's records, and where they came from: "measured here" or "frozen".
 
     Records that were measured in this build folder win; without a run, the committed ones serve.
@@ -157,3 +176,25 @@ def preset_records(preset: str, root: Path) -> tuple[list[Record], str]:
     if not records:
         raise InputError(f"no records of '{preset}' under {root}: {command} makes them")
     return records, "measured here"
+
+
+def preset_records(preset: str, root: Path) -> tuple[list[Record], str]:
+    """Return `own_records` of a preset, and behind them those of its companions, none twice.
+
+    A companion that has no records is named in the log and left out.
+
+    Raises
+    ------
+    InputError
+        As `own_records`.
+    """
+    records, source = own_records(preset, root)
+    known = {record.id: record for record in records}
+    for companion in Store(root).companions(preset):
+        try:
+            others, _ = own_records(companion, root)
+        except InputError as error:
+            log(f"companion '{companion}' of '{preset}' is left out: {error}")
+            continue
+        known |= {record.id: record for record in others if record.id not in known}
+    return list(known.values()), source

@@ -1,16 +1,24 @@
-"""From a torch module to the affine layers that `theory` reasons about."""
+"""From a torch module to what `theory` reasons about: affine layers, piecewise-linear networks."""
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from empirics.operators.matrices import array, convolution, dense_layer
+from empirics.operators.unroll import first_line, unroll
+from empirics.seeds import torch_stream
+from theory.arrays import FloatArray
 from theory.errors import InputError
 from theory.lipschitz.product import AffineLayer
+from theory.relu import ReluNetwork
+from theory.relu.network import dense
 
 _RESHAPES = (nn.Flatten, nn.Unflatten, nn.Identity)
+_CHECKED_POINTS = 6
+_TOLERANCE = 1e-9
 
 
 def _operators(module: nn.Module) -> Iterator[nn.Module]:
@@ -21,38 +29,26 @@ def _operators(module: nn.Module) -> Iterator[nn.Module]:
         yield module
 
 
-def _float64(tensor: torch.Tensor) -> npt.NDArray[np.float64]:
-    return tensor.detach().cpu().numpy().astype(np.float64)
-
-
-def _dense(operator: nn.Linear | nn.Conv2d, shape: torch.Size) -> AffineLayer:
+def _dense(operator: nn.Linear | nn.Conv2d, shape: tuple[int, ...]) -> AffineLayer:
     """Return an operator as its true linear map on flattened inputs of this shape, exactly.
 
-    Every output of a basis vector is one weight (or 0), so no rounding happens.
+    Every entry is one weight (or 0), so no rounding happens.
     """
     if isinstance(operator, nn.Linear):
-        bias = torch.zeros(operator.out_features) if operator.bias is None else operator.bias
-        return AffineLayer(_float64(operator.weight), _float64(bias))
-    size = shape.numel()
-    basis = torch.eye(size, dtype=torch.float64).reshape(size, *shape)
-    with torch.no_grad():
-        columns = nn.functional.conv2d(
-            basis,
-            operator.weight.detach().cpu().double(),
-            None,
-            operator.stride,
-            operator.padding,
-            operator.dilation,
-            operator.groups,
+        weight, after = dense_layer(operator.weight, shape)
+        per_output = int(np.prod(after[:-1]))
+        return AffineLayer(dense(weight), np.tile(_bias(operator), per_output))
+    if operator.padding_mode != "zeros":
+        raise InputError(
+            f"Conv2d with padding_mode '{operator.padding_mode}' cannot be traced here: 'zeros' can"
         )
-    positions = columns.shape[2] * columns.shape[3]
-    flat_bias = torch.zeros(columns.shape[1])
-    if operator.bias is not None:
-        flat_bias = operator.bias.detach().cpu()
-    return AffineLayer(
-        columns.reshape(size, -1).T.contiguous().numpy(),
-        _float64(flat_bias.repeat_interleave(positions)),
-    )
+    geometry = (operator.stride, operator.padding, operator.dilation, operator.groups)
+    weight, after = convolution(operator.weight, (1, *shape), *geometry)
+    return AffineLayer(dense(weight), np.repeat(_bias(operator), int(np.prod(after[2:]))))
+
+
+def _bias(operator: nn.Linear | nn.Conv2d) -> FloatArray:
+    return np.zeros(len(operator.weight)) if operator.bias is None else array(operator.bias)
 
 
 def affine_layers(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[AffineLayer, ...]:
@@ -79,7 +75,7 @@ def affine_layers(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[Affi
     separated = True
     probe = torch.zeros(1, *input_shape)
     for operator in _operators(module):
-        shape = probe.shape[1:]
+        shape = tuple(probe.shape[1:])
         if isinstance(operator, nn.Linear | nn.Conv2d):
             layer = _dense(operator, shape)
             layers = [*layers, layer] if separated else [*layers[:-1], layer.after(layers[-1])]
@@ -114,3 +110,71 @@ def traced_layers(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[Affi
         return affine_layers(module, input_shape)
     except InputError:
         return ()
+
+
+def relu_network(module: nn.Module, input_shape: tuple[int, ...]) -> ReluNetwork:
+    """Return a module as a piecewise-linear network on flattened inputs, in double precision.
+
+    Skip connections and all else that is needed later travel as linear units, hard tanh is a sum
+    of two ReLUs, max pooling a tournament of a + relu(b - a); the last layer is affine.
+
+    Parameters
+    ----------
+    module : nn.Module
+        In eval mode; made of affine and piecewise-linear operators in a fixed sequence, as
+        modules, functions or methods. It is not changed.
+    input_shape : tuple of int
+        Shape of one input, without the batch axis.
+
+    Returns
+    -------
+    ReluNetwork
+        Of the module as it is in double precision: its outputs agree to 1e-9 at random points.
+
+    Raises
+    ------
+    InputError
+        If an operator is not piecewise linear or not known (it is named), depends on the batch or
+        on chance, or the network does not reproduce the module.
+
+    Examples
+    --------
+    >>> network = relu_network(nn.Sequential(nn.Flatten(), nn.MaxPool1d(3)), (1, 3))
+    >>> network([[1.0, 5.0, 2.0]]).tolist(), network.n_units
+    ([[5.0]], 2)
+    """
+    twin = copy.deepcopy(module).cpu().double().requires_grad_(False)
+    points = torch.randn(
+        _CHECKED_POINTS, *input_shape, generator=torch_stream(0, "trace"), dtype=torch.float64
+    )
+    # Small and large ones, so that the units are seen on both sides of their kinks.
+    points *= torch.logspace(-1, 1, _CHECKED_POINTS).reshape(-1, *(1 for _ in input_shape))
+    with torch.no_grad():
+        network = ReluNetwork(unroll(twin, tuple(input_shape)))
+        expected = _outputs(twin, points)
+    found = network(array(points.flatten(1)))
+    if found.shape != expected.shape:
+        raise InputError(
+            f"the module gives {expected.shape[1:]} values for one input in a batch, its trace"
+            f" {found.shape[1:]}: it mixes the inputs of a batch"
+        )
+    scale = np.abs(expected).max(axis=1, keepdims=True) + np.finfo(np.float64).tiny
+    difference = float((np.abs(found - expected) / scale).max())
+    if not difference <= _TOLERANCE:
+        raise InputError(
+            f"the trace differs from the module by {difference:.1e} at random inputs, more than"
+            f" {_TOLERANCE}: something in its forward pass cannot be seen in its graph"
+        )
+    return network
+
+
+def _outputs(module: nn.Module, points: torch.Tensor) -> FloatArray:
+    try:
+        outputs = module(points)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the module fails on a batch in double precision: {first_line(error)}"
+        ) from error
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim == 0:
+        raise InputError("the module must return one tensor, with a batch axis")
+    return array(outputs.reshape(len(outputs), -1))

@@ -31,6 +31,9 @@ class Training:
         Optimiser steps (Adam, cosine schedule) and images a step.
     learning_rate : float
         Peak learning rate.
+    shift : int
+        Images of the data set are moved by up to this many pixels in each direction, batch by
+        batch; generated ones are not.
     adversarial_radius : float
         l2 radius of the PGD examples it is trained on; 0 trains normally.
     adversarial_steps : int
@@ -40,6 +43,7 @@ class Training:
     steps: int = setting(1500, at_least=1)
     batch: int = setting(128, at_least=1)
     learning_rate: float = setting(2e-3, above=0)
+    shift: int = setting(0, at_least=0)
     adversarial_radius: float = setting(0.0, at_least=0)
     adversarial_steps: int = setting(5, at_least=1)
 
@@ -52,6 +56,19 @@ def initialise(module: nn.Module, stream: torch.Generator) -> None:
             if layer.bias is not None:
                 limit = 1 / math.sqrt(layer.weight[0].numel())
                 nn.init.uniform_(layer.bias, -limit, limit, generator=stream)
+
+
+def shifted(images: torch.Tensor, most: int, stream: torch.Generator) -> torch.Tensor:
+    """Return images moved by one random offset of at most `most` pixels in each direction.
+
+    What moves in from outside is 0.
+    """
+    if not most:
+        return images
+    down, right = (int(v) for v in torch.randint(-most, most + 1, (2,), generator=stream))
+    height, width = images.shape[-2:]
+    padded = nn.functional.pad(images, (most, most, most, most))
+    return padded[..., most + down :, most + right :][..., :height, :width]
 
 
 def optimise(

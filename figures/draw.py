@@ -42,7 +42,7 @@ def draw(preset: str, build: Path, only: str | None = None, alpha: float = ALPHA
     plates = [FIGURES[only]] if only else list(FIGURES.values())
     records, source = preset_records(preset, build)
     plan = Store(build).plan(preset)
-    complete = plan is None or len(records) == len(plan)
+    complete = plan is None or set(plan) <= {record.id for record in records}
     view, folder = View(preset, source, records, alpha), build / "figures"
     hashes = {record.id: content_hash(record) for record in records}
     for plate in plates:

@@ -1,5 +1,32 @@
 """Points of a cell, or of another label, that differ from a point in few coordinates."""
 
+from theory.hamming.climb import Climb, climb, restart_climb
+from theory.hamming.exact import LeastChanges, least_changes
+from theory.hamming.fixed import FixedMargin, best_margin
 from theory.hamming.linear import CellPoint, MinimalChanges, minimal_changes, reach_cell
+from theory.hamming.path import OutputPath, draw_path, follow_path
+from theory.hamming.problem import MARGIN, LabelProblem
+from theory.hamming.search import search
+from theory.hamming.targeted import Targeted, targeted
 
-__all__ = ["CellPoint", "MinimalChanges", "minimal_changes", "reach_cell"]
+__all__ = [
+    "MARGIN",
+    "CellPoint",
+    "Climb",
+    "FixedMargin",
+    "LabelProblem",
+    "LeastChanges",
+    "MinimalChanges",
+    "OutputPath",
+    "Targeted",
+    "best_margin",
+    "climb",
+    "draw_path",
+    "follow_path",
+    "least_changes",
+    "minimal_changes",
+    "reach_cell",
+    "restart_climb",
+    "search",
+    "targeted",
+]
