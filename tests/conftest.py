@@ -72,8 +72,8 @@ n = 500
 
 [measure.radii]
 n = 60
-restarts = 2
-steps = 20
+restarts = 3
+steps = 40
 polish_steps = 10
 shown = 3
 """

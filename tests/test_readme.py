@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -42,6 +43,20 @@ def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Outcome.HOLDS" in capsys.readouterr().out
 
 
+def test_the_network_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    linear = nn.Linear(28 * 28, 3)
+    with torch.no_grad():
+        linear.weight.zero_()
+        linear.weight[2, :5] = 1.0
+        linear.bias.copy_(torch.tensor([3.5, 0.0, 0.0]))
+    module = nn.Sequential(nn.Flatten(), linear)
+    scope: dict[str, Any] = {"module": module, "x": np.zeros(28 * 28), "target": 2}
+    exec(compile(snippets()[1], "README", "exec"), scope)
+    assert scope["found"].upper == 4
+    assert set(scope["found"].coordinates) < set(range(5))
+    assert capsys.readouterr().out.startswith("(")
+
+
 def test_the_plug_ins_register_and_work(monkeypatch: pytest.MonkeyPatch) -> None:
     for registry in (CLAIMS, CLASSIFIERS, ATTACKS):
         len(registry)  # found before it is copied
@@ -52,7 +67,7 @@ def test_the_plug_ins_register_and_work(monkeypatch: pytest.MonkeyPatch) -> None
         **{"classifier": classifier, "dataclass": dataclasses.dataclass, "Training": Training},
         **{"ClassVar": ClassVar, "setting": setting, "nn": nn, "math": math, "attack": attack},
     }
-    for snippet in snippets()[1:]:
+    for snippet in snippets()[2:]:
         exec(compile(snippet, "README", "exec"), scope)
     with pytest.raises(OutOfScopeError, match="class masses"):
         CLAIMS["author2027/thm1"].evaluate({}, Quantity("r_in", "l2"), 0.05)
