@@ -28,7 +28,7 @@ to what an attack found, and every law carries its confidence band.
 - **{Outcome.OUT_OF_SCOPE}**: a hypothesis does not hold here, or a fact that it needs is not known.
 """
 _FIRST = ("outcomes", "robustness", "laws", "adversarial", "samples", "classes", "dimension")
-_THEORY = ("forms", "scaling", "transfer", "spaces", "claims")
+_THEORY = ("forms", "scaling", "transfer", "spaces", "arrangement", "claims")
 _LAST = ("run", "verdicts")
 
 

@@ -89,9 +89,9 @@ NORMS = {
     "l1": r"\ell_1",
     "linf": r"\ell_\infty",
     "hamming": r"\mathrm{Hamming}",
-    "hamming in 0..1": r"\mathrm{Hamming}, [0, 1]",
-    "hamming in -1..2": r"\mathrm{Hamming}, [-1, 2]",
-    "hamming in -50..51": r"\mathrm{Hamming}, [-50, 51]",
+    "hamming in 0..1": "[0, 1]",
+    "hamming in -1..2": "[-1, 2]",
+    "hamming in -50..51": "[-50, 51]",
     "geodesic": r"\mathrm{geodesic}",
 }
 """Norms that a symbol shows; the Euclidean one goes without saying."""
@@ -99,6 +99,7 @@ NORMS = {
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "·": r"$\cdot$", "×": r"$\times$", "≤": r"$\le$", "≥": r"$\ge$", "<": "$<$", ">": "$>$",
+    "−": "$-$",
 }  # fmt: skip
 
 

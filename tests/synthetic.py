@@ -113,6 +113,13 @@ def synthetic_records(seed: int = 0, families: bool = True) -> list[Record]:
     return found
 
 
+def all_records() -> list[Record]:
+    """Return `synthetic_records` and those of few changed pixels."""
+    from tests.synthetic_hamming import hamming_records
+
+    return synthetic_records() + hamming_records()
+
+
 def write_run(records: list[Record], build: Path, preset: str = "default") -> Path:
     """Put records where `advbounds run` would, and return the build folder."""
     store = Store(build)
@@ -126,5 +133,5 @@ def drawn_once(factory: pytest.TempPathFactory) -> Path:
     """Return a build folder with everything drawn, the same one throughout a session."""
     build = factory.getbasetemp() / "synthetic"
     if not build.exists():
-        assert draw("default", write_run(synthetic_records(), build))
+        assert draw("default", write_run(all_records(), build))
     return build

@@ -21,7 +21,7 @@ from figures.registry import FIGURES
 from figures.save import content_hash
 from figures.view import View, quantile_limits
 from figures.wording import escape, interval, number
-from tests.synthetic import N, drawn_once, synthetic_records, write_run
+from tests.synthetic import N, all_records, drawn_once, synthetic_records, write_run
 from theory.errors import InputError
 from theory.evidence import Radii
 from theory.outcome import Outcome
@@ -32,7 +32,7 @@ QUANTITIES = ("r_latent[l2]", "r_in[l2]", "r_unc[l2]")
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    return synthetic_records()
+    return all_records()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_every_plate_is_four_files(drawn: Path) -> None:
 
 
 def test_same_records_same_bytes_in_another_process(drawn: Path, tmp_path: Path) -> None:
-    write_run(synthetic_records(), tmp_path)
+    write_run(all_records(), tmp_path)
     code = "import sys, pathlib; from figures.draw import draw; draw('default', pathlib.Path('.'))"
     # Another hash seed and another user's matplotlib settings must not matter.
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nfigure.facecolor: red\n")

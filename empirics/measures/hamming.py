@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from theory.hamming.exact import least_changes
 
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.progress import progress
@@ -21,6 +20,7 @@ from theory.claims.shamir2019 import (
     targeted_quantile,
 )
 from theory.evidence import Interval, Radii
+from theory.hamming.exact import least_changes
 from theory.hamming.problem import MARGIN, LabelProblem
 from theory.hamming.recession import RecessionLabels, escape_range, recession_labels
 from theory.hamming.search import search
@@ -86,10 +86,15 @@ class MinimalHamming:
         The search stops beyond as many.
     effort : int
         Of the search; see `theory.hamming.search.search`.
+    scan_units : int
+        Networks of more units with two phases are searched through their tangents too.
     exact_units : int
-        Networks of at most as many units with two phases are solved exactly within [0, 1].
+        Networks of at most as many units with two phases are solved exactly.
+    exact_overshoots : tuple of float
+        The boxes in which they are.
     exact_seconds : float
-        Time for each pair.
+        Time for each pair. Pairs that need more have ends that differ, by how much depends on the
+        machine.
     proofs : int
         Pairs, those of most changes, for which it is tried to prove that K + 1 do not suffice.
     proof_seconds : float
@@ -106,7 +111,9 @@ class MinimalHamming:
     levels: int = setting(255, at_least=1)
     max_changes: int = setting(100, at_least=1)
     effort: int = setting(1, at_least=0, at_most=2)
+    scan_units: int = setting(4096, at_least=0)
     exact_units: int = setting(16, at_least=0)
+    exact_overshoots: tuple[float, ...] = setting((0.0, 1.0), at_least=0)
     exact_seconds: float = setting(120.0, above=0)
     proofs: int = setting(0, at_least=0)
     proof_seconds: float = setting(60.0, above=0)
@@ -117,6 +124,9 @@ class MinimalHamming:
         assert subject.classifier is not None
         images = correct_test_images(subject, self.images)
         network, reason = searchable(subject.classifier, subject.image_shape)
+        scanned: ReluNetwork | TorchClassifier = network
+        if isinstance(network, ReluNetwork) and network.n_units > self.scan_units:
+            scanned = TorchClassifier(subject.classifier, subject.image_shape)
         n_classes = network.n_outputs
         evidence: dict[str, Evidence] = {}
         facts: dict[str, Any] = {
@@ -134,9 +144,10 @@ class MinimalHamming:
         }
         for overshoot in self.overshoots:
             space = hamming_in(-overshoot, 1 + overshoot)
-            pairs = self._search(network, images, overshoot, f"{context.title} {space}")
-            if overshoot == 0 and isinstance(network, ReluNetwork):
-                self._solve(network, pairs, images, context.title)
+            pairs = self._search(scanned, images, overshoot, f"{context.title} {space}")
+            arrays[f"{space}.searched"] = pairs.upper.copy()
+            if overshoot in self.exact_overshoots and isinstance(scanned, ReluNetwork):
+                self._solve(scanned, pairs, images, context.title)
                 self._refute(pairs, images, n_classes + 1, context.title)
             seen = pairs.radii()
             evidence |= {
@@ -233,7 +244,8 @@ class MinimalHamming:
         rays: RecessionLabels,
     ) -> float:
         x, best = images.flat[i], np.inf
-        for side, pixel in rays.reaching(target)[:_RAYS]:
+        tried = _RAYS if network.n_units <= self.scan_units else 1
+        for side, pixel in rays.reaching(target)[:tried]:
             sign = -1 if side else 1
             beyond = escape_range(network, x, pixel, sign, target, MARGIN)
             value = np.ceil((beyond + abs(x[pixel])) * self.levels + 1) / self.levels

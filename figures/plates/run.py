@@ -40,6 +40,7 @@ def run(view: View) -> Table:
         "image": _joined([" \N{MULTIPLICATION SIGN} ".join(map(str, shape)) for shape in pixels]),
         "generators": _joined(_labels(view, "generator")),
         "classifiers": _joined(_labels(view, "classifier")),
+        "image classifiers": _joined(_labels(view, "image_classifier")),
         "latent dimension": _joined(list(dimensions.values())),
         "points a pair": max(points, default=0),
         "level": view.alpha,
@@ -58,6 +59,8 @@ def run(view: View) -> Table:
     numbers["alpha_percent"] = round(100 * view.alpha, 9)
     numbers["confidence_percent"] = round(100 * (1 - view.alpha), 9)
     numbers["pairs"] = len(view.pairs)
+    subjects = [pair.record.request.subject for pair in view.pairs]
+    numbers["pairs_data"] = _joined([s["data"]["name"] for s in subjects if "data" in s])
     numbers["families"] = len(view.families)
     return Table(
         [Section("", ["property", "value"], body)], rows, numbers, "What was run, and on what."

@@ -10,7 +10,7 @@ from figures.wording import WORDS, escape, symbol
 from theory.claim import CLAIMS, Status
 from theory.verdict import Outcome
 
-_SHARED = ("modulus", "class_masses")
+_SHARED = ("modulus", "class_masses", "hamming")
 
 
 def _quantities(text: str) -> str:
@@ -111,10 +111,10 @@ def _caption(numbers: Mapping[str, Value], shown: Iterable[tuple[str, str]]) -> 
     )
     meanings = "; ".join(f"${symbol(name)}$, {WORDS[name]}" for name in names if name in WORDS)
     return (
-        "Number of subjects (pairs of a generator and a classifier, or generators) on which each"
-        " claim holds, is violated, is not decided by the evidence, or does not apply; of a line"
-        f" with several quantities, for each of them. Quantities: {meanings}. A violated proved"
-        " claim would be a bug; a violated conjectured one is a finding. Not shown are"
-        f" {numbers['claims_out_of_scope']} claims that apply to no subject here, and"
+        "Number of subjects (pairs of a generator and a classifier, generators, or classifiers of"
+        " images) on which each claim holds, is violated, is not decided by the evidence, or does"
+        f" not apply; of a line with several quantities, for each of them. Quantities: {meanings}."
+        " A violated proved claim would be a bug; a violated conjectured one is a finding. Not"
+        f" shown are {numbers['claims_out_of_scope']} claims that apply to no subject here, and"
         f" {numbers['claims_without_evidence']} that are refuted or speak of what was not measured."
     )

@@ -8,8 +8,8 @@ vectors mu, nu, all at least 0, it is below
     phi k + sum nu + max(0, c + (theta - phi) k + sum mu - sum nu) + coefficients . p,
     coefficients = max(0, w - theta + phi - mu + nu) - phi - nu,
 
-by duality for the disjunction "off, or on"; the best multipliers make it the envelope. For p = 0 and
-c < 0 the value is 0, where the chord between the ends of c + w . p is far above it.
+by duality for the disjunction "off, or on"; the best multipliers make it the envelope. For p = 0
+and c < 0 the value is 0, where the chord between the ends of c + w . p is far above it.
 """
 
 from typing import NamedTuple
@@ -48,7 +48,7 @@ def central_majorants(weights: FloatArray, shifts: FloatArray, k: int) -> Majora
     --------
     >>> import numpy as np
     >>> above = central_majorants(np.array([[3.0, 1.0]]), np.array([-2.0]), 2)
-    >>> above.weights.tolist(), above.shifts.tolist()
+    >>> above.weights.tolist(), above.shifts.round(9).tolist()
     ([[2.0, 0.0]], [0.0])
     """
     share = shifts[:, None] / k

@@ -22,6 +22,8 @@ _ROUNDS = 6
 """Times that cuts are added at the root at most."""
 _PROGRESS = 0.01
 """Part of the gap that a round of cuts must close for another one to follow."""
+_DOUBTS = 1000
+"""Nodes that only tolerances keep open, after which the search stops to branch on them."""
 _FEWER = 0.8
 """The root is built again where less than this part of its coordinates is left."""
 
@@ -69,6 +71,7 @@ class BallSearch:
         self._problem, self._k, self._margin, self._deadline = problem, k, margin, deadline
         self._best: FloatArray | None = None
         self._nodes = 0
+        self._doubts = 0
 
     def run(self, root_only: bool = False) -> Answer:
         """Search until a point is found, there is proved to be none, or the time is over."""
@@ -79,12 +82,12 @@ class BallSearch:
                 return Answer(None, True, self._k + 1, self._nodes)
             self._relaxation = BallRelaxation(self._problem, self._k, movable, self._margin)
             root, bound = self._root()
-            lower = max(lower, min(math.ceil(bound), self._k + 1) if bound < math.inf else self._k + 1)
+            lower = max(lower, math.ceil(min(bound, self._k + 1)))
             if root is None:
                 return Answer(None, True, self._k + 1, self._nodes)
-            if self._best is not None:
+            if self._found():
                 return Answer(self._best, False, lower, self._nodes)
-            left = self._relaxation.coordinates[root.marks >= 0]
+            left = self._relaxation.rows.coordinates[root.marks >= 0]
             if len(left) >= _FEWER * int(movable.sum()):
                 break
             movable = np.zeros_like(movable)
@@ -98,7 +101,7 @@ class BallSearch:
                 return Answer(None, False, lower, self._nodes)
             self._nodes += 1
             children, settled = self._branched(stack.pop())
-            if self._best is not None:
+            if self._found():
                 return Answer(self._best, False, lower, self._nodes)
             open_nodes |= not settled
             stack += children
@@ -108,7 +111,8 @@ class BallSearch:
         relaxation = self._relaxation
         relaxation.start_cuts()
         node = _Node(
-            np.zeros(len(relaxation.coordinates), np.int8), np.zeros(relaxation.n_units, np.int8)
+            np.zeros(len(relaxation.rows.coordinates), np.int8),
+            np.zeros(relaxation.n_units, np.int8),
         )
         bound = 0.0
         for left in reversed(range(_ROUNDS)):
@@ -162,21 +166,24 @@ class BallSearch:
         marks, phases = node
         if relaxed.moves.size:
             self._try(relaxed)
-            if self._best is not None:
+            if self._found():
                 return [], True
             unit = self._unit(relaxed, phases)
             if unit is not None:
                 positive, negative = relaxed.parts[unit]
                 order = (1, -1) if positive < negative else (-1, 1)
                 return [_Node(marks, _marked(phases, unit, mark)) for mark in order], True
-            total = self._totals(relaxed)
+            total = self._relaxation.totals(relaxed.moves)
             fraction = np.where(marks == 0, np.minimum(total, 1 - total), 0.0)
             if fraction.max(initial=0.0) > _WHOLE:
                 return self._split(node, int(fraction.argmax())), True
-            self._climbed(total, relaxed)
-            if self._best is not None:
+            self._climbed((total > _WHOLE) | (marks == 1), relaxed)
+            if self._found():
                 return [], True
-        # The solver's point is one of the network's, but for its tolerances.
+        # All but the solver's tolerances says that there is a point: smaller nodes may tell.
+        self._doubts += 1
+        if self._doubts > _DOUBTS:
+            return [], False
         opened = np.flatnonzero(phases == 0)
         if opened.size:
             return [_Node(marks, _marked(phases, int(opened[0]), mark)) for mark in (-1, 1)], True
@@ -191,37 +198,41 @@ class BallSearch:
     def _unit(self, relaxed: Relaxed, phases: Marks) -> int | None:
         """Return the open unit whose relaxation is furthest from it, in the target's leads."""
         gap = np.where(phases == 0, relaxed.parts.min(axis=1, initial=math.inf), 0.0)
-        width = self._relaxation.upper - self._relaxation.lower
-        if not gap.size or not np.any(gap > _WHOLE * width):
+        width = self._relaxation.rows.upper - self._relaxation.rows.lower
+        violated = gap > _WHOLE * width
+        if not violated.any():
             return None
-        return int((gap * self._relaxation.influence).argmax())
-
-    def _totals(self, relaxed: Relaxed) -> FloatArray:
-        relaxation = self._relaxation
-        return np.bincount(relaxation.owner, relaxed.moves, len(relaxation.coordinates))
+        return int(np.where(violated, gap * self._relaxation.influence, -1.0).argmax())
 
     def _try(self, relaxed: Relaxed) -> None:
         """Look whether the largest of the solver's moves suffice, as they are or all the way."""
         if not relaxed.moves.size:
             return
-        total = self._totals(relaxed)
+        total = self._relaxation.totals(relaxed.moves)
         kept = np.zeros(len(total), dtype=bool)
         kept[np.argsort(-total)[: self._k]] = True
-        moves = np.where(kept[self._relaxation.owner] & (relaxed.moves > _WHOLE), relaxed.moves, 0)
+        moves = np.where(kept[self._relaxation.rows.owner], np.maximum(relaxed.moves, 0.0), 0.0)
         for each in (moves, (moves > 0.3).astype(np.float64)):
             self._offer(self._relaxation.point(each))
 
-    def _climbed(self, total: FloatArray, relaxed: Relaxed) -> None:
-        """Look for a better point where the solver's moves are other than 0."""
-        used = np.flatnonzero(total > _WHOLE)
+    def _climbed(self, changed: BoolArray, relaxed: Relaxed) -> None:
+        """Look for a better point that differs from x in the same coordinates as the solver's."""
+        used = np.flatnonzero(changed)
         if 0 < len(used) <= self._k:
-            start = self._relaxation.point(np.where(relaxed.moves > _WHOLE, relaxed.moves, 0.0))
-            coordinates = self._relaxation.coordinates[used].tolist()
+            kept = changed[self._relaxation.rows.owner]
+            start = self._relaxation.point(np.where(kept, np.maximum(relaxed.moves, 0.0), 0.0))
+            coordinates = self._relaxation.rows.coordinates[used].tolist()
             found = climb(self._problem, coordinates, start, enough=self._margin, max_programmes=20)
             self._offer(self._problem.moved(coordinates, found.changes[-1]))
 
+    def _found(self) -> bool:
+        return self._best is not None
+
     def _offer(self, point: FloatArray) -> None:
-        if len(self._problem.changed(point)) <= self._k and self._problem.margin(point) >= self._margin:
+        if (
+            len(self._problem.changed(point)) <= self._k
+            and self._problem.margin(point) >= self._margin
+        ):
             self._best = point
 
 

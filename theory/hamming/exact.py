@@ -88,10 +88,11 @@ def least_changes(
     Examples
     --------
     >>> from theory.relu.network import ReluNetwork
-    >>> sums = ReluNetwork([([[1.0, 1.0, 2.0], [0.0, 0.0, 0.0]], [-2.5, 0.0])])
-    >>> found = least_changes(LabelProblem.of(sums, [0, 0, 0], 0, (0, 1)))
-    >>> found.lower, found.upper, found.point.tolist()
-    (2, 2, [0.0, 1.0, 1.0])
+    >>> sums = ReluNetwork([([[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]], [-3.5, 0.0])])
+    >>> problem = LabelProblem.of(sums, [0, 0, 0], 0, (0, 1))
+    >>> found = least_changes(problem)
+    >>> found.lower, found.upper, problem.changed(found.point)
+    (2, 2, (1, 2))
     """
     top, point, upper = _checked(problem, known, max_changes, margin)
     if time_limit is not None and not time_limit >= 0:
@@ -115,7 +116,7 @@ def least_changes(
         if time.monotonic() > deadline:
             break
         k = lower if refined else top
-    return LeastChanges(min(lower, upper) if point is not None else lower, upper, point)
+    return LeastChanges(int(min(lower, upper)), upper, point)
 
 
 def _checked(

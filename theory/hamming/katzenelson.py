@@ -4,6 +4,7 @@ A region is told by its pattern, which is carried along: at a point where units 
 the network cannot say on which side the path goes on.
 """
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
-from theory.relu.network import AffineMap, BoolArray, Piece, ReluNetwork, dense
+from theory.relu.network import AffineMap, BoolArray, Piece, ReluNetwork
 
 Indices = npt.NDArray[np.intp]
 
@@ -27,8 +28,8 @@ _PARALLEL = 1e-13
 """Part of the largest rate below which a unit's rate counts as 0."""
 _NEAR = 1e-6
 """Part of the largest value below which a unit is looked at more closely."""
-_REGULAR = 1e-6
-"""Inverse of the size of solutions, in units of the matrix, above which it may be singular."""
+_LARGE = 1e6
+"""Size of changes, for outputs to change by 1, above which a matrix may be singular."""
 _BEND = 10.0
 """Speed away from a facet, in units of that towards it which had to be corrected, plus one."""
 _MOST_PATTERNS = 256
@@ -50,31 +51,24 @@ class Line:
     direction: FloatArray
 
     @cached_property
-    def _tail(self) -> tuple[int, FloatArray]:
-        """The first of the units right below linear outputs, and a row of weights for each."""
-        layers, n_units = self.network.layers, self.network.n_units
-        if len(layers) < 2 or len(layers[-1].hinges):
-            return n_units, np.zeros((0, self.network.n_outputs))
-        hidden = layers[-2]
-        columns = dense(layers[-1].weight)[:, hidden.hinges]
-        return n_units - len(hidden.hinges), (columns * (1.0 - hidden.slope[hidden.hinges])).T
+    def _first_of_last(self) -> int:
+        """The first unit of a layer of hinges only, right before linear outputs."""
+        *before, last = self.network.layers
+        if not before or len(last.hinges) or len(before[-1].hinges) < len(before[-1].bias):
+            return self.network.n_units
+        return self.network.n_units - len(before[-1].bias)
 
     def piece(self, move: "Move", pattern: BoolArray) -> Piece:
         """Return the piece of a pattern, given that of a neighbouring region."""
-        first, weights = self._tail
-        flipped = np.flatnonzero(pattern != move.pattern)
-        if flipped.size and flipped[0] < first:
+        first = self._first_of_last
+        if first == len(pattern) or np.any(pattern[:first] != move.pattern[:first]):
             return self.network.piece(pattern)
-        # Units below see no difference: only the flipped ones add to the outputs, or no longer do.
-        units, outputs = move.piece
-        steps = np.where(pattern[flipped], 1.0, -1.0)[:, None] * weights[flipped - first]
-        return Piece(
-            units,
-            AffineMap(
-                outputs.weight + steps.T @ units.weight[flipped],
-                outputs.bias + steps.T @ units.bias[flipped],
-            ),
-        )
+        # The units' own values are what they were; only what they hand on differs.
+        units, (*_, hidden, last) = move.piece.units, self.network.layers
+        scale = np.where(pattern[first:], 1.0, hidden.slope)
+        weight = np.asarray(last.weight @ (scale[:, None] * units.weight[first:]))
+        bias = np.asarray(last.weight @ (scale * units.bias[first:])) + last.bias
+        return Piece(units, AffineMap(weight, bias))
 
 
 class Move(NamedTuple):
@@ -112,7 +106,9 @@ def next_move(line: Line, move: Move, change: FloatArray, crossed: int) -> Move 
     Where several units are 0 at once, the patterns of all sides are tried, but for the one that the
     path comes from.
     """
-    ties = np.union1d(_zeros(move.piece.units, change), crossed)
+    ties = _zeros(move.piece.units, change)
+    if crossed not in ties.tolist():
+        ties = np.append(ties, crossed)
     speed = move.change / move.forward if move.forward > 0 else np.zeros(len(change))
     back: Move | None = None
     for candidate in _patterns(move.pattern, ties, np.array([crossed])):
@@ -153,7 +149,7 @@ def _zeros(units: AffineMap, change: FloatArray) -> Indices:
 
 def _patterns(pattern: BoolArray, ties: Indices, crossed: Indices) -> Iterator[BoolArray]:
     """Yield the patterns around a point: those most likely to be entered come first."""
-    at = ties.tolist()
+    at = sorted(ties.tolist())
     first = [tuple(crossed.tolist()), tuple(at)]
     every = (chosen for size in range(len(at) + 1) for chosen in itertools.combinations(at, size))
     seen = set() if len(crossed) == 0 else {()}
@@ -202,13 +198,10 @@ def _determined(
 
 def _null_vector(matrix: FloatArray, unit: FloatArray) -> tuple[FloatArray | None, float]:
     """Return changes and step with matrix @ changes = step * unit, None if there are several."""
-    try:
-        change = np.linalg.solve(matrix, unit)
-    except np.linalg.LinAlgError:
-        change = np.full(len(unit), math.inf)
-    # Far from singular: the solution is not large.
-    if np.abs(change).max() * np.abs(matrix).max() < 1.0 / _REGULAR:
-        return change, 1.0
+    with contextlib.suppress(np.linalg.LinAlgError):
+        change = np.asarray(np.linalg.solve(matrix, unit), dtype=np.float64)
+        if np.abs(change).max() < _LARGE:
+            return change, 1.0
     _, sizes, right = np.linalg.svd(np.column_stack([matrix, -unit]))
     if sizes[-1] <= _RANK * sizes[0]:
         return None, 0.0
@@ -234,9 +227,10 @@ def _free(
     rates = inward @ change
     if rates.min(initial=0.0) < 0:
         rows = inward[rates < 0]
-        # Projected to null vectors, as is the shortest solution.
-        rows = rows - (rows @ basis) @ basis.T
-        bent = change + np.linalg.lstsq(rows, -_BEND * rates[rates < 0], rcond=_RANK)[0]
+        # What null vectors can do for these units.
+        free = rows - (rows @ basis) @ basis.T
+        free[np.linalg.norm(free, axis=1) <= _RANK * np.linalg.norm(rows, axis=1)] = 0.0
+        bent = change + np.linalg.lstsq(free, -_BEND * rates[rates < 0], rcond=_RANK)[0]
         if np.all(inward @ bent >= 0):
             change = bent
         else:

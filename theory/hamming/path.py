@@ -278,6 +278,8 @@ def _to_box(
 ) -> float:
     """Return how far a direction may be followed within the box."""
     low, high = limits
+    if not np.any(np.isfinite(limits)):
+        return math.inf
     moving = direction != 0
     end = np.where(direction > 0, high, low)[moving]
     return max(0.0, float(np.min((end - change[moving]) / direction[moving], initial=math.inf)))
@@ -286,5 +288,5 @@ def _to_box(
 def _passes_start(change: FloatArray, direction: FloatArray, length: float) -> bool:
     """Whether a step from a point, of a direction of length 1, leads back through 0."""
     nearest = change + min(max(0.0, float(-change @ direction)), length) * direction
-    size = max(float(np.linalg.norm(change)), length)
-    return float(np.linalg.norm(nearest)) <= _SAME * size
+    size = max(math.sqrt(change @ change), length)
+    return math.sqrt(nearest @ nearest) <= _SAME * size

@@ -26,8 +26,8 @@ class _Effort(NamedTuple):
         As in `Swaps`.
     rounds : int
         Perturbations in a row without a gain, after which a search ends.
-    inner : int
-        Values between the ends of the box that moves go to.
+    inner : tuple of int
+        Values between the ends of the box that moves go to, of few coordinates and of many.
     tune : bool
         Whether values between those of the moves are tried.
     """
@@ -36,15 +36,18 @@ class _Effort(NamedTuple):
     shortlist: int
     patience: int
     rounds: int
-    inner: int
+    inner: tuple[int, int]
     tune: bool
 
 
 _EFFORTS = (
-    _Effort((0.1,), 24, 6, 0, 0, False),
-    _Effort((0.1, 0.03, 0.3), 24, 10, 8, 0, True),
-    _Effort((0.1, 0.01, 0.03, 0.3, 1.0), 64, 30, 40, 1, True),
+    _Effort((0.1,), 24, 6, 0, (0, 0), False),
+    _Effort((0.1, 0.03, 0.3), 24, 10, 12, (3, 0), True),
+    _Effort((0.1, 0.01, 0.03, 0.3, 1.0), 64, 30, 40, (7, 1), True),
 )
+
+_FEW = 100
+"""Coordinates up to which each must be used well; of more, enough are best at an end."""
 
 
 def search(
@@ -94,7 +97,7 @@ def search(
     """
     chosen = _checked(max_changes, levels, effort)
     box = problem.low, problem.high
-    moves = moves_of(problem.classifier, problem.x, box, levels, chosen.inner)
+    moves = _moves(problem.classifier, problem.x, box, levels, chosen)
     if not len(moves.values):
         return None
     found = _targeted(moves, problem.target, max_changes, chosen)
@@ -137,7 +140,7 @@ def search_untargeted(
     Examples
     --------
     >>> from theory.relu.network import ReluNetwork
-    >>> linear = ReluNetwork([([[0, 0], [1, 1], [0, 3]], [0.0, -0.5, -5.0])])
+    >>> linear = ReluNetwork([([[0, 0], [0, 1], [3, 3]], [0.0, -0.5, -5.0])])
     >>> search_untargeted(linear, [0.0, 0.0], (0, 1), 2).tolist()
     [0.0, 1.0]
     """
@@ -145,20 +148,31 @@ def search_untargeted(
     point = np.asarray(x, dtype=np.float64)
     if point.shape != (classifier.n_inputs,) or not np.all(np.isfinite(point)):
         raise ValueError(f"x must be finite, of the shape ({classifier.n_inputs},): {point.shape}")
-    moves = moves_of(classifier, point, box_ends(box, point), levels, chosen.inner)
+    moves = _moves(classifier, point, box_ends(box, point), levels, chosen)
     if not len(moves.values):
         return None
-    best, best_target = None, -1
+    best: Changes | None = None
+    best_target = -1
     passes = [_EFFORTS[0], chosen] if effort else [chosen]
     targets = _in_order(moves, int(classifier(point).argmax()))
     for each in passes:
         for target in sorted(targets, key=lambda target: target != best_target):
             limit = max_changes if best is None else len(best.values) - 1
             start = best if target == best_target else None
-            found = _targeted(moves, target, limit, each, start) if limit else None
+            found = _targeted(moves, target, limit, each, start, True) if limit else None
             if found is not None and (best is None or len(found.values) < len(best.values)):
                 best, best_target = found, target
     return None if best is None else best.at(point)
+
+
+def _moves(
+    classifier: Classifier,
+    x: FloatArray,
+    box: tuple[FloatArray, FloatArray],
+    levels: int | None,
+    effort: _Effort,
+) -> Moves:
+    return moves_of(classifier, x, box, levels, effort.inner[len(x) > _FEW])
 
 
 def _in_order(moves: Moves, label: int) -> list[int]:
@@ -169,43 +183,62 @@ def _in_order(moves: Moves, label: int) -> list[int]:
 
 
 def _targeted(
-    moves: Moves, target: int, max_changes: int, effort: _Effort, start: Changes | None = None
+    moves: Moves,
+    target: int,
+    max_changes: int,
+    effort: _Effort,
+    start: Changes | None = None,
+    hasty: bool = False,
 ) -> Changes | None:
     """Return the fewest changes found with which the target leads, no more than max_changes.
 
-    If start is given, the target leads with it already.
+    If start is given, the target leads with it already. In haste, a target is given up that is
+    out of reach by more than one change.
     """
     searches = [
         Swaps(moves, target, softness, effort.shortlist, effort.patience)
         for softness in effort.softness
     ]
-    best, nearest, limit = start, start, max_changes
-    for each in searches if start is None else ():
-        found = _improved(each, each.grown(no_changes(), limit), effort)
+    limit = min(max_changes, len(np.unique(moves.coordinates)))
+    best: Changes | None = start
+    nearest: Changes | None = start
+    for each in searches if start is None else []:
+        found = _led(each, each.grown(no_changes(), limit), limit, effort.tune, hasty)
+        if nearest is None or found.success:
+            nearest = found.changes
         if found.success:
             best, limit = found.changes, len(found.changes.values) - 1
-        nearest = found.changes if nearest is None or found.success else nearest
-        if not limit or (not found.success and best is None and each.is_far(found.changes)):
+        if limit == 0 or (hasty and best is None and each.is_far(found.changes)):
             break
     rng = np.random.default_rng(0)
     failures = 0
-    while nearest is not None and limit and failures < effort.rounds:
+    while nearest is not None and limit > 0 and failures < effort.rounds:
         each = searches[int(rng.integers(len(searches)))]
-        found = _improved(each, each.perturbed(nearest, limit, rng), effort)
+        size = min(limit, len(nearest.values) + 1)
+        found = _led(each, each.perturbed(nearest, size, rng), limit, effort.tune, hasty)
         failures = 0 if found.success else failures + 1
         if found.success:
             best = nearest = found.changes
             limit = len(found.changes.values) - 1
-        elif best is None and each.is_far(found.changes):
+        elif best is None and hasty and each.is_far(found.changes):
             break
     return best
 
 
-def _improved(swaps: Swaps, found: Reached, effort: _Effort) -> Reached:
-    """Return the changes after exchanges: with which the target leads and fewer, or nearer."""
-    if not found.success and not swaps.is_far(found.changes):
-        found = swaps.improved(found.changes, effort.tune)
-    return Reached(swaps.fewer(found.changes, effort.tune), True) if found.success else found
+def _led(swaps: Swaps, found: Reached, limit: int, tune: bool, hasty: bool) -> Reached:
+    """Return what exchanges and more changes, up to a limit, make of what was found.
+
+    If the target leads then, as few changes as exchanges find.
+    """
+    while not (found.success or (hasty and swaps.is_far(found.changes))):
+        size = len(found.changes.values)
+        found = swaps.improved(found.changes, tune)
+        if found.success or size == limit:
+            break
+        found = swaps.grown(found.changes, limit)
+        if not found.success and len(found.changes.values) == size:
+            break
+    return Reached(swaps.fewer(found.changes, tune), True) if found.success else found
 
 
 def _checked(max_changes: int, levels: int | None, effort: int) -> _Effort:

@@ -11,6 +11,9 @@ from theory.hamming.problem import MARGIN
 _RADII = (0.5, 0.25, 0.1, 0.03, 0.01)
 """Steps of the ascent in the values, as shares of the box."""
 
+_LARGEST_EXCHANGE = 4000
+"""Pairs of a change and a move that are tried at once, unless there are more than this / 4."""
+
 
 class Reached(NamedTuple):
     """Changes, and whether the target leads with them."""
@@ -70,10 +73,13 @@ class Swaps:
     ) -> Reached:
         """Return the changes after adding the best move again and again, until success or a size.
 
-        With noise, Gumbel variables of this scale (in temperatures) are added to the values.
+        Without noise it ends earlier where no move is better than none. With noise, Gumbel
+        variables of this scale, in temperatures, are added to the values.
         """
         changes, features = start, self.moves.features(start)
-        margin, gain = -self._deficit, 0.0
+        leads = self.leads(self.moves.outputs(features))
+        margin, gain = float(leads.min()), 0.0
+        value = float(self.soft(leads)) if len(start.values) else -np.inf
         # Hopeless if all that is left to add, at twice the largest gain so far, leaves a deficit.
         while len(changes.values) < size and (
             not gain or margin + 2 * gain * (size - len(changes.values)) > 0
@@ -87,7 +93,11 @@ class Swaps:
             shifted = features + self.moves.shifts_of(top)
             leads = self.leads(self.moves.outputs(shifted))
             margins = leads.min(axis=-1)
-            best = int(np.argmax(margins if margins.max() > MARGIN else self.soft(leads)))
+            values = self.soft(leads)
+            best = int(np.argmax(margins if margins.max() > MARGIN else values))
+            if not noise and margins[best] <= MARGIN and values[best] <= value:
+                break
+            value = float(values[best])
             changes, features = changes.added(*self._move(top[best])), shifted[best]
             margin, gain = float(margins[best]), max(gain, float(margins[best]) - margin)
             if margins[best] > MARGIN and self.succeeds(changes):
@@ -97,8 +107,8 @@ class Swaps:
     def exchanged(self, start: Changes, n_exchanges: int = 300) -> Reached:
         """Return the best changes of the same size that exchanges lead to.
 
-        Each step takes the best exchange of one change for another, or of a value for another,
-        better or not. A coordinate that was left is not taken again for a few steps.
+        Each step takes the best exchange of one change for another, better or not. A
+        coordinate that was left is not taken again for a few steps.
         """
         changes, best, best_value, since = start, start, -np.inf, 0
         free_from = np.zeros(len(self.moves.x), dtype=np.intp)
@@ -107,7 +117,7 @@ class Swaps:
             features = self.moves.base + shifts.sum(axis=0)
             scores = self._scores(features, changes)
             scores[free_from[self.moves.coordinates] > step] = -np.inf
-            top = _largest(scores, self.shortlist)
+            top = _largest(scores, max(4, min(self.shortlist, _LARGEST_EXCHANGE // len(shifts))))
             if not len(top):
                 break
             left = features - shifts
