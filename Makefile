@@ -59,6 +59,10 @@ bench: $(VENV)/installed ## speed and strength against plain versions and peers,
 	$(BIN)/python tests/bench/bounds.py
 	$(BIN)/python tests/bench/arrangement.py
 	$(BIN)/python tests/bench/minimal_norm.py
+	$(BIN)/python tests/bench/relu.py
+	$(BIN)/python tests/bench/hamming_path.py
+	$(BIN)/python tests/bench/hamming_exact.py
+	$(BIN)/python tests/bench/hamming.py
 
 clean: ## remove everything that was made, records and checkpoints too
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,8 +2,8 @@
 
 The model is a perceptron trained on the embedded digits, or on the data set that is named on the
 command line; the points are its first correctly classified test images, all values in [0, 1].
-Attacks of adv-lib and Foolbox join where they are installed (`pip install advbounds[bench]`); they
-take all images at once. Times are CPU seconds an image, the least of three runs; strength is
+Attacks of Foolbox (`pip install advbounds[bench]`) and of adv-lib join where they are installed;
+they take all images at once. Times are CPU seconds an image, the least of three runs; strength is
 checked in double precision, and an image that was not fooled counts all its coordinates.
 """
 

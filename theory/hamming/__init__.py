@@ -6,7 +6,7 @@ from theory.hamming.fixed import FixedMargin, best_margin
 from theory.hamming.linear import CellPoint, MinimalChanges, minimal_changes, reach_cell
 from theory.hamming.path import OutputPath, draw_path, follow_path
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.hamming.search import search
+from theory.hamming.search import search, search_untargeted
 from theory.hamming.targeted import Targeted, targeted
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "reach_cell",
     "restart_climb",
     "search",
+    "search_untargeted",
     "targeted",
 ]

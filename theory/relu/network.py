@@ -99,7 +99,8 @@ class Layer:
     def affine(self, states: FloatArray) -> FloatArray:
         """Return the pre-activations at states of shape (..., n)."""
         flat = states.reshape(-1, states.shape[-1])
-        return np.asarray(self.weight @ flat.T).T.reshape(*states.shape[:-1], -1) + self.bias
+        values = np.asarray(self.weight @ flat.T).T
+        return values.reshape(*states.shape[:-1], len(self.bias)) + self.bias
 
     def activate(self, values: FloatArray) -> FloatArray:
         """Return the outputs at pre-activations of shape (..., m)."""
