@@ -3,6 +3,7 @@
 from theory.hamming.climb import Climb, climb, restart_climb
 from theory.hamming.exact import LeastChanges, least_changes
 from theory.hamming.fixed import FixedMargin, best_margin
+from theory.hamming.genericity import is_coordinate_generic
 from theory.hamming.linear import CellPoint, MinimalChanges, minimal_changes, reach_cell
 from theory.hamming.path import OutputPath, draw_path, follow_path
 from theory.hamming.problem import MARGIN, LabelProblem
@@ -23,6 +24,7 @@ __all__ = [
     "climb",
     "draw_path",
     "follow_path",
+    "is_coordinate_generic",
     "least_changes",
     "minimal_changes",
     "reach_cell",
