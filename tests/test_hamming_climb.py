@@ -9,8 +9,8 @@ from scipy import optimize
 
 from tests.relu_nets import Array, digits_network, random_network
 from theory.hamming import reach_cell
-from theory.hamming.climb import Climb, climb, restart_climb
-from theory.hamming.fixed import best_margin
+from theory.hamming.given.climb import Climb, climb, restart_climb
+from theory.hamming.given.fixed import best_margin
 from theory.hamming.problem import MARGIN, LabelProblem
 from theory.relu.network import Layer, ReluNetwork
 

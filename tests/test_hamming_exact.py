@@ -10,10 +10,10 @@ from scipy import optimize
 
 from theory.arrays import FloatArray
 from theory.hamming import minimal_changes
-from theory.hamming.ball_envelope import Majorants, central_majorants, envelope_majorants
-from theory.hamming.ball_relaxation import BallRelaxation
-from theory.hamming.ball_search import BallSearch
-from theory.hamming.exact import LeastChanges, least_changes
+from theory.hamming.exact.branching import BallSearch
+from theory.hamming.exact.envelope import Majorants, central_majorants, envelope_majorants
+from theory.hamming.exact.least import LeastChanges, least_changes
+from theory.hamming.exact.relaxation import BallRelaxation
 from theory.hamming.problem import MARGIN, LabelProblem
 from theory.relu.network import Layer, ReluNetwork
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.relu_nets import Array, digits_network, leaky_network, random_network
-from theory.hamming.path import OutputPath, draw_path, follow_path
+from theory.hamming.given.path import OutputPath, draw_path, follow_path
 from theory.hamming.problem import MARGIN, LabelProblem
 from theory.relu.network import Layer, ReluNetwork
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from theory.arrays import FloatArray
+from theory.hamming.chosen.moves import FirstLayerMoves, Moves, TangentMoves, moves_of, no_changes
+from theory.hamming.chosen.search import search, search_untargeted
+from theory.hamming.chosen.swaps import Swaps
 from theory.hamming.linear import minimal_changes
-from theory.hamming.moves import FirstLayerMoves, Moves, TangentMoves, moves_of, no_changes
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.hamming.search import search, search_untargeted
-from theory.hamming.swaps import Swaps
 from theory.relu.network import AffineMap, Layer, ReluNetwork
 
 
@@ -281,7 +281,7 @@ def test_a_wide_network_is_searched_to_first_order(monkeypatch: pytest.MonkeyPat
     for problem in problems(rng, (40, 15, 5), 8):
         exact = search(problem, 40)
         with monkeypatch.context() as patch:
-            patch.setattr("theory.hamming.moves._LARGEST_SCAN", 0)
+            patch.setattr("theory.hamming.chosen.moves._LARGEST_SCAN", 0)
             first_order = search(problem, 40)
         if exact is not None:
             assert first_order is not None

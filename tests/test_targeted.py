@@ -9,11 +9,11 @@ import pytest
 
 from tests.relu_nets import Array, digits_network, random_network
 from theory.hamming import targeted
-from theory.hamming.fixed import best_margin
+from theory.hamming.given.fixed import best_margin
+from theory.hamming.labels import Method, Targeted
 from theory.hamming.limits import Box
 from theory.hamming.problem import MARGIN, LabelProblem
 from theory.hamming.rounding import rounded
-from theory.hamming.targeted import Method, Targeted
 from theory.relu.network import ReluNetwork
 
 FREE = (-np.inf, np.inf)

@@ -20,10 +20,10 @@ from theory.claims.shamir2019 import (
     targeted_quantile,
 )
 from theory.evidence import Interval, Radii
-from theory.hamming.exact import least_changes
+from theory.hamming.chosen.search import search
+from theory.hamming.exact.least import least_changes
 from theory.hamming.problem import MARGIN, LabelProblem
 from theory.hamming.recession import RecessionLabels, escape_range, recession_labels
-from theory.hamming.search import search
 from theory.relu import ReluNetwork
 
 _RAYS = 8
@@ -85,7 +85,7 @@ class MinimalHamming:
     max_changes : int
         The search stops beyond as many.
     effort : int
-        Of the search; see `theory.hamming.search.search`.
+        Of the search; see `theory.hamming.search`.
     scan_units : int
         Networks of more units with two phases are searched through their tangents too.
     exact_units : int

@@ -13,8 +13,8 @@ from empirics.settings import setting
 from empirics.test_images import TestImages, active_pixels, correct_test_images
 from empirics.trace import relu_network
 from theory.arrays import FloatArray
-from theory.hamming.climb import climb
-from theory.hamming.path import OutputPath, draw_path
+from theory.hamming.given.climb import climb
+from theory.hamming.given.path import OutputPath, draw_path
 from theory.hamming.problem import LabelProblem
 from theory.relu import ReluNetwork
 

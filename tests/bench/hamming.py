@@ -26,10 +26,10 @@ from empirics.seeds import torch_stream
 from empirics.trace import relu_network
 from empirics.train import fit_classifier, initialise
 from theory.arrays import FloatArray
-from theory.hamming.moves import moves_of, no_changes
+from theory.hamming.chosen.moves import moves_of, no_changes
+from theory.hamming.chosen.search import search, search_untargeted
+from theory.hamming.chosen.swaps import Swaps
 from theory.hamming.problem import LabelProblem
-from theory.hamming.search import search, search_untargeted
-from theory.hamming.swaps import Swaps
 from theory.relu.network import ReluNetwork
 from theory.table import text_table
 

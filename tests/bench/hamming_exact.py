@@ -12,9 +12,9 @@ from scipy import optimize, sparse
 from sklearn.neural_network import MLPClassifier
 
 from empirics.data import load
-from theory.hamming.exact import least_changes
+from theory.hamming.chosen.search import search
+from theory.hamming.exact.least import least_changes
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.hamming.search import search
 from theory.relu.bounds import hamming_ball_bounds
 from theory.relu.network import ReluNetwork
 from theory.table import text_table

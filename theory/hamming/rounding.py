@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
-from theory.hamming.climb import climb
+from theory.hamming.given.climb import climb
 from theory.hamming.problem import LabelProblem
 from theory.relu.network import ReluNetwork
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from theory.arrays import FloatArray
-from theory.hamming.moves import Changes, IntArray, Moves
+from theory.hamming.chosen.moves import Changes, IntArray, Moves
 from theory.hamming.problem import MARGIN
 
 _RADII = (0.5, 0.25, 0.1, 0.03, 0.01)

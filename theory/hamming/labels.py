@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
-from theory.hamming.climb import climb
-from theory.hamming.draws import drawn_coordinates, drawn_start
-from theory.hamming.exact import LeastChanges, least_changes
+from theory.hamming.chosen.search import search
+from theory.hamming.exact.least import LeastChanges, least_changes
+from theory.hamming.given.climb import climb
+from theory.hamming.given.draws import drawn_coordinates, drawn_start
+from theory.hamming.given.path import drawn_goal, follow_path
 from theory.hamming.limits import Box, checked_coordinates
-from theory.hamming.path import drawn_goal, follow_path
 from theory.hamming.problem import MARGIN, Classifier, LabelProblem
 from theory.hamming.rounding import rounded
-from theory.hamming.search import search
 from theory.relu.network import ReluNetwork
 
 Method = Literal["path", "climb", "search", "exact"]

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from scipy import sparse
 
 from theory.arrays import FloatArray
-from theory.hamming.climb import climb
+from theory.hamming.given.climb import climb
+from theory.hamming.given.regions import lead_rows
 from theory.hamming.limits import checked_coordinates
 from theory.hamming.problem import LabelProblem
-from theory.hamming.regions import lead_rows
 from theory.relu.bounds import interval_bounds
 from theory.relu.network import ReluNetwork
 

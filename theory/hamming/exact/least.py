@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from theory.arrays import FloatArray
-from theory.hamming.ball_search import BallSearch
+from theory.hamming.exact.branching import BallSearch
 from theory.hamming.problem import MARGIN, LabelProblem
 from theory.relu.network import ReluNetwork
 

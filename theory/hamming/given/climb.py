@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
-from theory.hamming.draws import drawn_start
+from theory.hamming.given.draws import drawn_start
+from theory.hamming.given.regions import PRICE, Best, Regions
 from theory.hamming.limits import checked_coordinates
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.hamming.regions import PRICE, Best, Regions
 from theory.relu.network import BoolArray
 
 _GAIN = 1e-7

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from theory.arrays import FloatArray
-from theory.hamming.ball_relaxation import BallRelaxation, Marks, Relaxed
-from theory.hamming.climb import climb
+from theory.hamming.exact.relaxation import BallRelaxation, Marks, Relaxed
+from theory.hamming.given.climb import climb
 from theory.hamming.problem import LabelProblem
 from theory.relu.network import BoolArray
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
+from theory.hamming.chosen.moves import Changes, Moves, moves_of, no_changes
+from theory.hamming.chosen.swaps import Reached, Swaps
 from theory.hamming.limits import Box, box_ends
-from theory.hamming.moves import Changes, Moves, moves_of, no_changes
 from theory.hamming.problem import Classifier, LabelProblem
-from theory.hamming.swaps import Reached, Swaps
 
 
 class _Effort(NamedTuple):

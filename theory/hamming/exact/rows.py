@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from theory.arrays import FloatArray
-from theory.hamming.ball_envelope import Majorants, central_majorants, envelope_majorants
+from theory.hamming.exact.envelope import Majorants, central_majorants, envelope_majorants
 from theory.hamming.problem import LabelProblem
 from theory.norms import accumulated_error
 from theory.relu.bounds import Ends, hamming_ball_bounds

@@ -4,7 +4,7 @@ Columns p in [0, 1], one for each coordinate and each side of x to which it may 
 it moves; each unit whose phase is open has a positive and a negative part. The least sum p is below
 the least number of changes, for sum p <= k is the hull of the points of few changes [1]_. Units
 are relaxed by triangles (the ends are those over the points of at most k changes) and by
-the concave envelopes of `theory.hamming.ball_envelope`.
+the concave envelopes of `theory.hamming.exact.envelope`.
 
 No answer of the solver is believed. Whatever its dual values are, weak duality makes of them a
 bound that is computed here, with the rounding errors of the rows and of the bound subtracted.
@@ -25,8 +25,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from theory.arrays import FloatArray
-from theory.hamming.ball_envelope import Majorants
-from theory.hamming.ball_rows import BallRows
+from theory.hamming.exact.envelope import Majorants
+from theory.hamming.exact.rows import BallRows
 from theory.hamming.problem import LabelProblem
 from theory.norms import accumulated_error
 from theory.relu.bounds import Ends

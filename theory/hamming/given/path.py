@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
-from theory.hamming.draws import drawn_coordinates
-from theory.hamming.katzenelson import Line, crossing, first_move, next_move
+from theory.hamming.given.draws import drawn_coordinates
+from theory.hamming.given.katzenelson import Line, crossing, first_move, next_move
+from theory.hamming.given.regions import lead_rows
 from theory.hamming.limits import checked_coordinates
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.hamming.regions import lead_rows
 
 Status = Literal["reached", "loop", "ray", "rank", "steps", "box"]
 

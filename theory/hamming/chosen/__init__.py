@@ -1,0 +1,1 @@
+"""Coordinates that are chosen: a search for as few as possible."""
