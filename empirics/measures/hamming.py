@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from empirics.correct_images import CorrectImages, correct_images
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.progress import progress
 from empirics.record import Evidence
 from empirics.settings import setting
 from empirics.tangents import TorchClassifier, searchable
-from empirics.test_images import TestImages, correct_test_images
 from theory.arrays import FloatArray
 from theory.claims.shamir2019 import (
     LABEL_DISTANCE,
@@ -40,7 +40,7 @@ class _Pairs:
     problems: dict[tuple[int, int], LabelProblem] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, images: TestImages, n_classes: int) -> "_Pairs":
+    def of(cls, images: CorrectImages, n_classes: int) -> "_Pairs":
         n = len(images.flat)
         ends = np.full((2, n, n_classes), np.nan)
         points = np.repeat(images.flat[:, None].astype(np.float32), n_classes, axis=1)
@@ -122,7 +122,7 @@ class MinimalHamming:
     def measure(self, subject: Subject, context: Context) -> Outcome:
         """Return the intervals as evidence, by box, and the changed images."""
         assert subject.classifier is not None
-        images = correct_test_images(subject, self.images)
+        images = correct_images(subject, self.images)
         network, reason = searchable(subject.classifier, subject.image_shape)
         scanned: ReluNetwork | TorchClassifier = network
         if isinstance(network, ReluNetwork) and network.n_units > self.scan_units:
@@ -174,7 +174,7 @@ class MinimalHamming:
     def _search(
         self,
         network: ReluNetwork | TorchClassifier,
-        images: TestImages,
+        images: CorrectImages,
         overshoot: float,
         title: str,
     ) -> _Pairs:
@@ -189,7 +189,7 @@ class MinimalHamming:
         return pairs
 
     def _offer(
-        self, pairs: _Pairs, images: TestImages, at: tuple[int, int], point: FloatArray
+        self, pairs: _Pairs, images: CorrectImages, at: tuple[int, int], point: FloatArray
     ) -> None:
         """Count a point if the network itself says so."""
         i, target = at
@@ -198,7 +198,9 @@ class MinimalHamming:
             changes = int(np.count_nonzero(deployed != images.flat[i].astype(np.float32)))
             pairs.offer(at, deployed, changes)
 
-    def _solve(self, network: ReluNetwork, pairs: _Pairs, images: TestImages, title: str) -> None:
+    def _solve(
+        self, network: ReluNetwork, pairs: _Pairs, images: CorrectImages, title: str
+    ) -> None:
         if network.n_units > self.exact_units:
             return
         for at in progress(list(pairs.problems), f"{title} exact"):
@@ -208,7 +210,7 @@ class MinimalHamming:
                 self._offer(pairs, images, at, solved.point)
             pairs.lower[at] = max(pairs.lower[at], min(solved.lower, pairs.upper[at]))
 
-    def _refute(self, pairs: _Pairs, images: TestImages, k: int, title: str) -> None:
+    def _refute(self, pairs: _Pairs, images: CorrectImages, k: int, title: str) -> None:
         """Try to prove for the hardest pairs that k changes do not suffice."""
         open_pairs = [at for at in pairs.problems if pairs.lower[at] <= k < pairs.upper[at]]
         open_pairs.sort(key=lambda at: -pairs.upper[at])
@@ -219,7 +221,7 @@ class MinimalHamming:
             pairs.lower[at] = max(pairs.lower[at], min(solved.lower, pairs.upper[at]))
 
     def _unlimited(
-        self, network: ReluNetwork, images: TestImages, facts: dict[str, Any]
+        self, network: ReluNetwork, images: CorrectImages, facts: dict[str, Any]
     ) -> FloatArray:
         """Return the least change of one pixel found for each image and target, shape (n, K).
 
@@ -238,7 +240,7 @@ class MinimalHamming:
     def _along_rays(
         self,
         network: ReluNetwork,
-        images: TestImages,
+        images: CorrectImages,
         i: int,
         target: int,
         rays: RecessionLabels,

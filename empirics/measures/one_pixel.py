@@ -8,10 +8,10 @@ import numpy.typing as npt
 import torch
 
 from empirics.attacks.one_pixel import one_pixel
+from empirics.correct_images import correct_images
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.progress import progress
 from empirics.settings import setting
-from empirics.test_images import correct_test_images
 from theory.claims.shamir2019 import hamming_in
 
 
@@ -49,7 +49,7 @@ class OnePixel:
     def measure(self, subject: Subject, context: Context) -> Outcome:
         """Return which images were changed, by box."""
         assert subject.classifier is not None
-        images = correct_test_images(subject, self.images)
+        images = correct_images(subject, self.images)
         pictures = torch.from_numpy(images.flat.astype(np.float32))
         pictures = pictures.reshape(-1, *subject.image_shape).to(context.device)
         arrays: dict[str, npt.NDArray[np.generic]] = {"index": images.index}

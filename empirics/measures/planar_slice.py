@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from empirics.correct_images import correct_images
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.settings import setting
-from empirics.test_images import correct_test_images
 from empirics.trace import relu_network
 from theory.errors import InputError
 from theory.relu import plane_through, slice_regions
@@ -35,7 +35,7 @@ class PlanarSliceOfImages:
         """Return the polygons, the boundary's segments and the three images."""
         assert subject.classifier is not None
         network = relu_network(subject.classifier, subject.image_shape)
-        images = correct_test_images(subject, _CANDIDATES)
+        images = correct_images(subject, _CANDIDATES)
         _, first = np.unique(images.labels, return_index=True)
         if len(first) < 3:
             raise InputError(

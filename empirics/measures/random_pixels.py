@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from empirics.correct_images import CorrectImages, active_pixels, correct_images
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.progress import progress
 from empirics.seeds import numpy_stream
 from empirics.settings import setting
-from empirics.test_images import TestImages, active_pixels, correct_test_images
 from empirics.trace import relu_network
 from theory.arrays import FloatArray
 from theory.hamming.given.climb import climb
@@ -61,7 +61,7 @@ class RandomPixels:
         """Return the number of the first draw that succeeded, for each image and target."""
         assert subject.classifier is not None
         network = relu_network(subject.classifier, subject.image_shape)
-        images = correct_test_images(subject, self.images)
+        images = correct_images(subject, self.images)
         pool = active_pixels(subject)
         work = _Draws(network, images, pool)
         shape = (len(self.overshoots), len(self.counts))
@@ -107,7 +107,7 @@ class _Draws:
     """Tries with random pixels on one network."""
 
     def __init__(
-        self, network: ReluNetwork, images: TestImages, pool: npt.NDArray[np.int64]
+        self, network: ReluNetwork, images: CorrectImages, pool: npt.NDArray[np.int64]
     ) -> None:
         self.network, self.images, self.pool = network, images, pool
         self.walk: OutputPath | None = None

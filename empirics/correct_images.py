@@ -14,7 +14,7 @@ from theory.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class TestImages:
+class CorrectImages:
     """Images that a network classifies correctly, as rows of pixels.
 
     Attributes
@@ -25,8 +25,6 @@ class TestImages:
     test_error : float
         Error rate of the network on the whole test set.
     """
-
-    __test__ = False
 
     flat: FloatArray
     index: npt.NDArray[np.int64]
@@ -43,7 +41,7 @@ class TestImages:
         return labels
 
 
-def correct_test_images(subject: Subject, most: int) -> TestImages:
+def correct_images(subject: Subject, most: int) -> CorrectImages:
     """Return the first test images that a subject's classifier gets right, at most as many.
 
     Raises
@@ -61,7 +59,7 @@ def correct_test_images(subject: Subject, most: int) -> TestImages:
     index = np.flatnonzero(right)[:most].astype(np.int64)
     if not index.size:
         raise InputError("the classifier gets no test image right")
-    return TestImages(
+    return CorrectImages(
         flat=data.test_images[index].reshape(len(index), -1).astype(np.float64),
         index=index,
         labels=data.test_labels[index],
