@@ -117,6 +117,11 @@ class Network:
         there = ~np.isnan(upper)
         return Radii(lower[there], upper[there])
 
+    def searched(self, box: Box) -> FloatArray:
+        """Return what the search found for each pair, before any programme was solved."""
+        found = np.asarray(self.record.arrays[f"{box.space}.searched"], dtype=np.float64)
+        return found[~np.isnan(found)]
+
     def by_pair(self, box: Box) -> dict[tuple[int, int], float]:
         """Return the changes found, by index of the image in the test set, and target."""
         _, upper = self.ends(box)

@@ -392,6 +392,14 @@ def test_exact_changes_count_what_is_solved(made: dict[str, Made], records: list
     gaps = [b - a for a, b in total if math.isfinite(b)]
     assert numbers["all.mean_gap"] == pytest.approx(sum(gaps) / len(gaps))
     assert numbers["all.pairs"] == len(total)
+    known = []
+    for label in ("mlp-16", "mlp"):
+        lowers, uppers, searched = (
+            ends_of(records, label, "0..1", end) for end in ("lower", "upper", "searched")
+        )
+        known += [searched[p] - uppers[p] for p in uppers if lowers[p] == uppers[p]]
+    assert numbers["search.mean_excess"] == pytest.approx(np.mean(known))
+    assert numbers["search.least_percent"] == pytest.approx(100 * np.mean(np.equal(known, 0)))
 
 
 def test_a_proof_of_failure_alone_is_drawn() -> None:

@@ -41,6 +41,7 @@ def exact_changes(view: View) -> Drawing:
         numbers |= {f"{network.data}.{network.label}.{k}": v for k, v in _gaps(pairs).items()}
     pooled = Radii(*(np.concatenate([getattr(p, e) for p in all_ends]) for e in ("lower", "upper")))
     numbers |= {f"all.{key}": value for key, value in _gaps(pooled).items()}
+    numbers |= {f"search.{key}": value for key, value in _search(solved, pooled).items()}
     numbers["names"] = ", ".join(names.values())
     low, high = solved[0].boxes[0].ends
     numbers |= {"box_low": low, "box_high": high}
@@ -123,6 +124,18 @@ def _gaps(pairs: Radii) -> dict[str, Value]:
         "largest_exact": int(pairs.lower[exact].max(initial=0)),
         "median_lower": middle(pairs.lower),
         "median_upper": middle(pairs.upper),
+    }
+
+
+def _search(solved: list[Network], pooled: Radii) -> dict[str, Value]:
+    """Return how near the search came to the least number by itself, where that is known."""
+    searched = np.concatenate([network.searched(network.boxes[0]) for network in solved])
+    exact = pooled.lower == pooled.upper
+    excess = _finite(searched[exact] - pooled.upper[exact])
+    return {
+        "least_percent": 100 * float(np.mean(excess == 0)) if excess.size else 0.0,
+        "mean_excess": float(excess.mean()) if excess.size else 0.0,
+        "largest_excess": int(excess.max(initial=0)),
     }
 
 

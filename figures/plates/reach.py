@@ -33,7 +33,7 @@ _DODGE = 0.13
 """Between the markers of two boxes at one number of random pixels."""
 _LAW: dict[str, Any] = {"color": style.INK, "lw": 1.1, "ls": "-"}
 _KINDS = ("conv-max", "residual", "sigmoid", "tanh", "median-filter", "median-pool")
-_LAW_NAME = r"$\Pr(\mathrm{{Bin}}({}, 1/2) \leq k)$"
+_LAW_NAME = "random affine classifiers"
 _WIDTHS = (64, 256, 16)
 """The width whose depths are drawn is the first of these of which there are two depths."""
 
@@ -210,9 +210,7 @@ def _random(axes: Axes, record: Record, network: Network) -> list[Row]:
     looks = {box.math: known[box.space] for box in boxes}
     if "path.draws" in arrays:
         looks["path, no limit"] = look
-    _legend(
-        axes, looks, *_draw_entries(record), Line2D([], [], **_LAW, label=_LAW_NAME.format(rows))
-    )
+    _legend(axes, looks, *_draw_entries(record), Line2D([], [], **_LAW, label=_LAW_NAME))
     return lines
 
 
