@@ -100,7 +100,7 @@ def hamming_record(net: Net, rng: np.random.Generator, images: int = IMAGES) -> 
         upper = _upper(net, overshoot, labels, index, rng)
         lower = _lower(net, overshoot, upper, rng)
         arrays |= {f"{space}.lower": lower, f"{space}.upper": upper}
-        arrays[f"{space}.searched"] = upper + rng.integers(0, 2, upper.shape)
+        arrays[f"{space}.searched"] = upper + np.random.default_rng(7).integers(0, 2, upper.shape)
         arrays[f"{space}.points"] = _points(image, upper[:shown], overshoot, rng)
         there = ~np.isnan(upper)
         evidence[f"r_targeted[{space}]"] = seen = Radii(lower[there], upper[there])
