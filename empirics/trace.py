@@ -14,7 +14,7 @@ from theory.arrays import FloatArray
 from theory.errors import InputError
 from theory.lipschitz.product import AffineLayer
 from theory.relu import ReluNetwork
-from theory.relu.network import dense
+from theory.relu.layer import dense
 
 _RESHAPES = (nn.Flatten, nn.Unflatten, nn.Identity)
 _CHECKED_POINTS = 6

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from empirics.data import load
-from theory.relu.network import Layer, ReluNetwork
+from theory.relu.layer import Layer
+from theory.relu.network import ReluNetwork
 
 Array = np.ndarray[Any, Any]
 

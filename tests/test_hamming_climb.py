@@ -12,7 +12,8 @@ from theory.hamming import reach_cell
 from theory.hamming.given.climb import Climb, climb, restart_climb
 from theory.hamming.given.fixed import best_margin
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.relu.network import Layer, ReluNetwork
+from theory.relu.layer import Layer
+from theory.relu.network import ReluNetwork
 
 
 def some_problem(

@@ -15,7 +15,8 @@ from theory.hamming.exact.envelope import Majorants, central_majorants, envelope
 from theory.hamming.exact.least import LeastChanges, least_changes
 from theory.hamming.exact.relaxation import BallRelaxation
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.relu.network import Layer, ReluNetwork
+from theory.relu.layer import Layer
+from theory.relu.network import ReluNetwork
 
 CLEAR = 1e-7
 """Margins nearer than this to the one asked for are left out of comparisons of two solvers."""

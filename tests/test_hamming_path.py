@@ -8,7 +8,8 @@ import pytest
 from tests.relu_nets import Array, digits_network, leaky_network, random_network
 from theory.hamming.given.path import OutputPath, draw_path, follow_path
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.relu.network import Layer, ReluNetwork
+from theory.relu.layer import Layer
+from theory.relu.network import ReluNetwork
 
 FREE = (-np.inf, np.inf)
 

@@ -11,7 +11,8 @@ from theory.hamming.chosen.search import search, search_untargeted
 from theory.hamming.chosen.swaps import Swaps
 from theory.hamming.linear import minimal_changes
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.relu.network import AffineMap, Layer, ReluNetwork
+from theory.relu.layer import AffineMap, Layer
+from theory.relu.network import ReluNetwork
 
 
 def network(sizes: tuple[int, ...], rng: np.random.Generator) -> ReluNetwork:

@@ -19,7 +19,8 @@ from theory.proofs.shamir2019.rays import (
     moved,
     without_biases,
 )
-from theory.relu.network import Layer, ReluNetwork
+from theory.relu.layer import Layer
+from theory.relu.network import ReluNetwork
 
 
 def random_network(rng: np.random.Generator, n: int, n_classes: int, depth: int) -> ReluNetwork:

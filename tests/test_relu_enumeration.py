@@ -63,7 +63,7 @@ def test_all_patterns_one_by_one(seed: int) -> None:
     expected = set()
     for phases in itertools.product((False, True), repeat=net.n_units):
         try:
-            region = Region.of(net, phases, (-4, 4))
+            region = Region.of(net.piece(phases), phases, (-4, 4))
         except ValueError:
             continue
         if region.ball.radius > 1e-8:

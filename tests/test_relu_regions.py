@@ -84,8 +84,9 @@ def test_region_without_interior() -> None:
     assert region.ball.radius == pytest.approx(0.0, abs=1e-9)
     with pytest.raises(ValueError, match="no interior"):
         region.irredundant()
+    constant = ReluNetwork([([[0.0]], [1.0]), ([[1.0]], [0.0])])
     with pytest.raises(ValueError, match="no point has this pattern"):
-        Region.of(ReluNetwork([([[0.0]], [1.0]), ([[1.0]], [0.0])]), [False])
+        Region.of(constant.piece([False]), [False])
 
 
 def checked(net: ReluNetwork, found: PlanarSlice) -> None:

@@ -12,7 +12,7 @@ from torch.fx.node import map_aggregate
 from empirics.operators.matrices import Shape, array, compact, picks, size_of, stack
 from theory.arrays import FloatArray
 from theory.relu import Layer
-from theory.relu.network import Matrix
+from theory.relu.layer import Matrix
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from scipy import sparse
 from torch import nn
 
 from theory.arrays import FloatArray
-from theory.relu.network import Matrix
+from theory.relu.layer import Matrix
 
 Shape = tuple[int, ...]
 Linear = Callable[[torch.Tensor], torch.Tensor]

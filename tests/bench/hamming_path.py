@@ -21,7 +21,8 @@ from empirics.trace import relu_network
 from empirics.train import fit_classifier, initialise
 from theory.arrays import FloatArray
 from theory.hamming import MARGIN, LabelProblem, climb, follow_path
-from theory.relu.network import AffineMap, Layer, Piece, ReluNetwork
+from theory.relu.layer import AffineMap, Layer, Piece
+from theory.relu.network import ReluNetwork
 from theory.table import text_table
 
 SEED, IMAGES = 0, 5

@@ -113,7 +113,7 @@ def one_by_one(net: ReluNetwork) -> int:
     count = 0
     for phases in itertools.product((False, True), repeat=net.n_units):
         try:
-            count += Region.of(net, phases, (-3, 3)).ball.radius > 1e-8
+            count += Region.of(net.piece(phases), phases, (-3, 3)).ball.radius > 1e-8
         except ValueError:
             continue
     return count

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from theory.arrays import FloatArray
 from theory.hamming.limits import Box, box_ends
-from theory.relu.network import AffineMap, ReluNetwork
+from theory.relu.layer import AffineMap
+from theory.relu.network import ReluNetwork
 
 MARGIN = 1e-6
 """Least lead of the target's output over all others with which it counts as the label."""

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from theory.arrays import FloatArray
 from theory.norms import accumulated_error
-from theory.relu.network import BoolArray, Layer, ReluNetwork
+from theory.relu.layer import BoolArray, Layer
+from theory.relu.network import ReluNetwork
 
 NO_LABEL = -1
 """In place of a label where the largest output is not told from the others."""

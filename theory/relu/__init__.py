@@ -2,7 +2,8 @@
 
 from theory.relu.bounds import Ends, NetworkBounds, hamming_ball_bounds, interval_bounds
 from theory.relu.enumeration import ActivationRegion, activation_regions, n_activation_regions
-from theory.relu.network import AffineMap, Layer, Piece, ReluNetwork
+from theory.relu.layer import AffineMap, Layer, Piece
+from theory.relu.network import ReluNetwork
 from theory.relu.planar import PlanarSlice, plane_through, slice_regions
 from theory.relu.region import Ball, Region
 from theory.relu.segment import Crossings

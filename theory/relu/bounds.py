@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from theory.arrays import FloatArray
 from theory.norms import accumulated_error
-from theory.relu.network import Layer, ReluNetwork, dense
+from theory.relu.layer import Layer, dense
+from theory.relu.network import ReluNetwork
 
 _TINY = float(np.finfo(np.float64).tiny)
 """More than all that fewer than 2^52 underflows lose together."""

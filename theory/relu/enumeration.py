@@ -12,9 +12,9 @@ import highspy
 import numpy as np
 
 from theory.arrays import FloatArray
-from theory.relu.network import BoolArray, Matrix, ReluNetwork
+from theory.relu.layer import BoolArray, Matrix, magnitudes
+from theory.relu.network import ReluNetwork
 from theory.relu.region import Box, ends
-from theory.relu.segment import magnitudes
 
 _LEAST = 1e-8
 """Radius of the largest ball of a region below which it is taken for empty."""

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
-from theory.relu.network import AffineMap, BoolArray, Matrix, ReluNetwork
+from theory.relu.layer import AffineMap, BoolArray, Matrix, magnitudes
+from theory.relu.network import ReluNetwork
 from theory.relu.polygons import Polygons, divided
-from theory.relu.segment import magnitudes
 
 Extent = tuple[float, float, float, float]
 """The least and largest a, the least and largest b."""

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize, sparse
 
 from theory.arrays import FloatArray
-
-if TYPE_CHECKING:
-    from theory.relu.network import AffineMap, BoolArray, ReluNetwork
+from theory.relu.layer import AffineMap, BoolArray, Piece
 
 Box = tuple[npt.ArrayLike, npt.ArrayLike]
 """Lower and upper ends, numbers or one a coordinate, possibly infinite."""
@@ -44,8 +42,8 @@ class Region:
         Ends of the box, possibly infinite.
     """
 
-    pattern: "BoolArray"
-    outputs: "AffineMap"
+    pattern: BoolArray
+    outputs: AffineMap
     normals: FloatArray
     offsets: FloatArray
     units: npt.NDArray[np.intp]
@@ -53,8 +51,8 @@ class Region:
     high: FloatArray
 
     @classmethod
-    def of(cls, network: "ReluNetwork", pattern: npt.ArrayLike, box: Box | None = None) -> "Region":
-        """Return the region of a pattern, possibly empty.
+    def of(cls, piece: Piece, pattern: npt.ArrayLike, box: Box | None = None) -> "Region":
+        """Return the region of a pattern and its piece, possibly empty.
 
         Raises
         ------
@@ -62,8 +60,7 @@ class Region:
             If the pattern or the box is malformed, or a constant unit contradicts the pattern.
         """
         phases = np.asarray(pattern, dtype=bool)
-        piece = network.piece(phases)
-        low, high = ends(box, network.n_inputs)
+        low, high = ends(box, piece.units.weight.shape[1])
         turned = np.where(phases, 1.0, -1.0)
         normals, shifts = piece.units.weight * turned[:, None], piece.units.bias * turned
         rows = np.any(normals != 0, axis=1)
@@ -74,7 +71,7 @@ class Region:
             phases, piece.outputs, normals[rows], -shifts[rows], np.flatnonzero(rows), low, high
         )
 
-    def contains(self, z: npt.ArrayLike, tolerance: float = 0.0) -> "BoolArray":
+    def contains(self, z: npt.ArrayLike, tolerance: float = 0.0) -> BoolArray:
         """Return which points, shape (..., n), are in the region.
 
         Parameters
@@ -199,7 +196,7 @@ class Region:
                 needed.add(hit)
         return self.units[sorted(needed)]
 
-    def _crossed_alone(self, rounds: int = 200) -> "BoolArray":
+    def _crossed_alone(self, rounds: int = 200) -> BoolArray:
         """Return the rows for which a point was found that is beyond them and no other side.
 
         A point for each row is sent there from the ball's centre, with the least change of the

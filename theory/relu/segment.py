@@ -4,17 +4,15 @@ The values of a layer are affine between the breakpoints of the layers before it
 from those at the breakpoints; where one changes its sign between two, there is a new breakpoint.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
-
-if TYPE_CHECKING:
-    from theory.relu.network import BoolArray, Layer, Matrix, ReluNetwork
+from theory.relu.layer import BoolArray, Layer, magnitudes
 
 _SAME_TIME = 1e-12
 """Parameters closer than this are one: units that cross together do so up to rounding."""
@@ -50,9 +48,9 @@ class Crossings:
     times: FloatArray
     units: npt.NDArray[np.intp]
     breakpoints: FloatArray
-    patterns: "BoolArray"
+    patterns: BoolArray
     slopes: FloatArray
-    joined: "BoolArray"
+    joined: BoolArray
 
     @property
     def n_pieces(self) -> int:
@@ -75,13 +73,13 @@ class Crossings:
         return np.asarray((1 - t) * self.x + t * self.y)
 
 
-def crossings(network: "ReluNetwork", x: npt.ArrayLike, y: npt.ArrayLike) -> Crossings:
-    """Return where units change phase on the way from x to y.
+def crossings(layers: Sequence[Layer], start: FloatArray, end: FloatArray) -> Crossings:
+    """Return where units change phase on the way from start to end.
 
     Parameters
     ----------
-    network : ReluNetwork
-    x, y : array_like, shape (n_inputs,)
+    layers : sequence of Layer
+    start, end : ndarray, shape (n_inputs,)
 
     Returns
     -------
@@ -89,26 +87,20 @@ def crossings(network: "ReluNetwork", x: npt.ArrayLike, y: npt.ArrayLike) -> Cro
         Exact up to rounding: times within 1e-12 of each other are one, and a value is 0 that is
         within 1e-13 of it, relative to the sum of its absolute terms.
 
-    Raises
-    ------
-    ValueError
-        If a point is malformed.
-
     Examples
     --------
     >>> from theory.relu.network import ReluNetwork
     >>> tent = ([[2.0], [4.0]], [0.0, -2.0]), ([[1.0, -1.0]], [0.0])
     >>> twice = ReluNetwork([tent[0], ([[2.0, -2.0], [4.0, -4.0]], [0.0, -2.0]), tent[1]])
-    >>> found = crossings(twice, [0.0], [1.0])
+    >>> found = crossings(twice.layers, np.zeros(1), np.ones(1))
     >>> found.times.tolist(), found.units.tolist(), found.slopes.ravel().tolist()
     ([0.25, 0.5, 0.75], [3, 1, 3], [4.0, -4.0, 4.0, -4.0])
     """
-    start, end = network.point(x), network.point(y)
     at, states = np.array([0.0, 1.0]), np.array([start, end])
     # Absolute values, or where a value was interpolated those that it was made of.
     sizes = np.abs(states)
     seen: list[tuple[FloatArray, BoolArray]] = []
-    for layer in network.layers:
+    for layer in layers:
         values = layer.affine(states)
         terms = np.asarray(magnitudes(layer) @ sizes.T).T + np.abs(layer.bias)
         values[np.abs(values) <= _ROUNDING * terms] = 0.0
@@ -126,7 +118,7 @@ def crossings(network: "ReluNetwork", x: npt.ArrayLike, y: npt.ArrayLike) -> Cro
     keep = changes.any(axis=1)
     breakpoints = at[np.concatenate([[True], keep, [True]])]
     distinct = patterns[np.concatenate([[True], keep])]
-    slopes, error = _slopes(network, end - start, distinct)
+    slopes, error = _slopes(layers, end - start, distinct)
     joined = np.all(np.abs(np.diff(slopes, axis=0)) <= np.maximum(error[:-1], error[1:]), axis=1)
     return Crossings(start, end, at[1:-1][piece], unit, breakpoints, distinct, slopes, joined)
 
@@ -169,18 +161,12 @@ def _refined(
     return merged, refined, sizes
 
 
-def magnitudes(layer: "Layer") -> "Matrix":
-    """Return the absolute values of a weight."""
-    weight: Any = layer.weight
-    return cast("Matrix", abs(weight))
-
-
 def _slopes(
-    network: "ReluNetwork", direction: FloatArray, patterns: "BoolArray"
+    layers: Sequence[Layer], direction: FloatArray, patterns: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return derivatives of the outputs along a direction for each pattern, and rounding errors."""
     state, size, first = direction[None, :], np.abs(direction)[None, :], 0
-    for layer in network.layers:
+    for layer in layers:
         values = np.asarray(layer.weight @ state.T).T
         size = np.asarray(magnitudes(layer) @ size.T).T
         last = first + len(layer.hinges)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from theory.arrays import FloatArray
 from theory.hamming.problem import Classifier
-from theory.relu.network import Layer, ReluNetwork, dense
+from theory.relu.layer import Layer, dense
+from theory.relu.network import ReluNetwork
 
 IntArray = npt.NDArray[np.intp]
 

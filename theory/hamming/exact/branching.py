@@ -14,7 +14,7 @@ from theory.arrays import FloatArray
 from theory.hamming.exact.relaxation import BallRelaxation, Marks, Relaxed
 from theory.hamming.given.climb import climb
 from theory.hamming.problem import LabelProblem
-from theory.relu.network import BoolArray
+from theory.relu.layer import BoolArray
 
 _WHOLE = 1e-7
 """Fractions below this, and above one minus this, are whole."""

@@ -30,7 +30,7 @@ from theory.hamming.exact.rows import BallRows
 from theory.hamming.problem import LabelProblem
 from theory.norms import accumulated_error
 from theory.relu.bounds import Ends
-from theory.relu.network import BoolArray
+from theory.relu.layer import BoolArray
 
 Marks = npt.NDArray[np.int8]
 """1, -1 or 0 for each coordinate (changed, unchanged, open) or unit (positive, negative, open)."""

@@ -14,7 +14,8 @@ from theory.hamming.exact.envelope import Majorants, central_majorants, envelope
 from theory.hamming.problem import LabelProblem
 from theory.norms import accumulated_error
 from theory.relu.bounds import Ends, hamming_ball_bounds
-from theory.relu.network import BoolArray, ReluNetwork, dense
+from theory.relu.layer import BoolArray, dense
+from theory.relu.network import ReluNetwork
 
 _NARROW = 1e-9
 """Ends of open units are kept this far from 0: a triangle needs a width."""

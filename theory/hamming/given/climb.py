@@ -19,7 +19,7 @@ from theory.hamming.given.draws import drawn_start
 from theory.hamming.given.regions import PRICE, Best, Regions
 from theory.hamming.limits import checked_coordinates
 from theory.hamming.problem import MARGIN, LabelProblem
-from theory.relu.network import BoolArray
+from theory.relu.layer import BoolArray
 
 _GAIN = 1e-7
 """Part of the margin by which it must grow for a region to count as better."""

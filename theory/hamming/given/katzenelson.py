@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
-from theory.relu.network import AffineMap, BoolArray, Piece, ReluNetwork
+from theory.relu.layer import AffineMap, BoolArray, Piece
+from theory.relu.network import ReluNetwork
 
 Indices = npt.NDArray[np.intp]
 

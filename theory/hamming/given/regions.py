@@ -10,7 +10,8 @@ import numpy.typing as npt
 from theory.arrays import FloatArray
 from theory.hamming.problem import LabelProblem
 from theory.relu.bounds import interval_bounds
-from theory.relu.network import BoolArray, ReluNetwork
+from theory.relu.layer import BoolArray
+from theory.relu.network import ReluNetwork
 
 PRICE = 1e-9
 """Dual value above which a row stands in the way."""
