@@ -57,10 +57,11 @@ class PlanarSliceOfImages:
                 "image_labels": images.labels[chosen].tolist(),
             },
             arrays={
-                "vertices": np.concatenate([cell.vertices for cell in cells]),
-                "starts": np.cumsum([0, *(len(cell.vertices) for cell in cells)]),
-                "labels": np.array([cell.label for cell in cells]),
-                "boundary": np.array(ends).reshape(-1, 2, 2),
+                # For a picture, and there may be many of them.
+                "vertices": np.concatenate([cell.vertices for cell in cells]).astype(np.float32),
+                "starts": np.cumsum([0, *(len(cell.vertices) for cell in cells)], dtype=np.int32),
+                "labels": np.array([cell.label for cell in cells], dtype=np.int16),
+                "boundary": np.array(ends, dtype=np.float32).reshape(-1, 2, 2),
                 "corners": plane.coordinates,
                 "images": images.flat[chosen].astype(np.float32).reshape(-1, *subject.image_shape),
                 "extent": np.array(extent),
