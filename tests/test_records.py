@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from empirics.preset_files import packaged_companions
 from empirics.record import Record, Request, outward
-from empirics.store import StorageError, Store, preset_records, write_safely
+from empirics.store import StorageError, Store, own_records, preset_records, write_safely
 from theory.errors import InputError
 from theory.evidence import Interval, Radii
 
@@ -135,3 +136,22 @@ def test_an_incomplete_run_serves_what_it_has(
     assert [record.id for record in found] == [records[0].id]
     assert source == "measured here"
     assert "1 of 2 records of 'half' are missing" in capsys.readouterr().err
+
+
+def test_companions_join_and_are_left_out_where_they_have_no_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, records = Store(tmp_path), [make_record(5), make_record(6), make_record(7)]
+    for record in records:
+        store.put(record)
+    requests = [record.request for record in records]
+    store.put_plan("own", requests[:2], None, ("shared", "absent"))
+    store.put_plan("shared", requests[1:], None)
+    found, source = preset_records("own", tmp_path)
+    assert [record.id for record in found] == [record.id for record in records]
+    assert source == "measured here"
+    assert "companion 'absent' of 'own' is left out" in capsys.readouterr().err
+    own, _ = own_records("own", tmp_path)
+    assert [record.id for record in own] == [record.id for record in records[:2]]
+    assert packaged_companions("default") == ("hamming", "depth")
+    assert packaged_companions("nothing") == ()
