@@ -202,11 +202,12 @@ def _words(rows: list[Row]) -> str:
     if not rows:
         return "none was measured"
     rows = [row for row in rows if row["box"] == rows[0]["box"]]
-    return "; ".join(
-        f"{row['network']} in {row['box']}: {percent(float(row['network_share'] or 0))}%"
-        f" against {percent(float(row['baseline_share'] or 0))}%, {row['verdict']}"
+    shown = [
+        f"{row['network']} {percent(float(row['network_share'] or 0))}% against"
+        f" {percent(float(row['baseline_share'] or 0))}% ({row['verdict']})"
         for row in rows
-    )
+    ]
+    return f"in {rows[0]['box']} {', '.join(shown)}"
 
 
 def _caption(k: int, alpha: float) -> str:

@@ -187,6 +187,7 @@ def _numbers(lines: list[Line], main: Network) -> dict[str, Value]:
         "step_words": _step_words(lines),
     }
     narrow = [line for line in lines if line.box == own[0].box]
+    narrow = [line for line in narrow if line.network.piecewise_linear] or narrow
     numbers["narrow_success_min"] = min(100 * line.rates[2].share for line in narrow)
     numbers["narrow_success_max"] = max(100 * line.rates[2].share for line in narrow)
     errors = [float(n.record.facts["test_error"]) for n in _networks(lines)]
