@@ -28,14 +28,25 @@ to what an attack found, and every law carries its confidence band.
 - **{Outcome.OUT_OF_SCOPE}**: a hypothesis does not hold here, or a fact that it needs is not known.
 """
 _FIRST = ("outcomes", "robustness", "laws", "adversarial", "samples", "classes", "dimension")
+_CHANGES = (
+    "hamming",
+    "reach",
+    "changed_pixels",
+    "exact_changes",
+    "depth",
+    "planar_slice",
+    "output_path",
+)
 _THEORY = ("forms", "scaling", "transfer", "spaces", "arrangement", "claims")
 _LAST = ("run", "verdicts")
 
 
 def _ordered() -> list[Plate]:
-    placed = _FIRST + _THEORY + _LAST
+    placed = _FIRST + _CHANGES + _THEORY + _LAST
     others = [name for name in FIGURES if name not in placed]
-    return [FIGURES[name] for name in (*_FIRST, *others, *_THEORY, *_LAST) if name in FIGURES]
+    return [
+        FIGURES[name] for name in (*_FIRST, *others, *_CHANGES, *_THEORY, *_LAST) if name in FIGURES
+    ]
 
 
 def _about(plate: Plate, folder: Path, preset: str) -> dict[str, Any] | None:
