@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from tests import relu_nets
 from theory.arrangement import HyperplaneArrangement, braid
 from theory.arrangement.counting import binomial_sum
 from theory.claims.montufar2014 import linear_regions_lower_bound
@@ -139,3 +140,14 @@ def test_enumeration_is_lazy_and_its_box_is_checked() -> None:
     with pytest.raises(ValueError, match="must be a number"):
         n_activation_regions(net, ([0, 0], 1))
     assert n_activation_regions(net, (1, 1)) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_programmes_from_a_kept_basis_all_end(seed: int) -> None:
+    # In some of these the solver gets nowhere from the basis of the programme before.
+    net = relu_nets.random_network((3, 7, 6, 2), np.random.default_rng([7, seed]))
+    regions = list(activation_regions(net))
+    patterns = {tuple(pattern.tolist()) for pattern, _ in regions}
+    assert len(patterns) == len(regions) <= linear_regions_upper_bound(3, (7, 6))
+    points = 20 * np.random.default_rng(seed).normal(size=(4000, 3))
+    assert {tuple(row) for row in net.pattern(points).tolist()} <= patterns

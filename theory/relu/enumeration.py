@@ -258,6 +258,10 @@ class _Interior:
         if not self.n_rows:
             return np.zeros(self._n)
         self._solver.run()
+        if self._solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            # From the basis that it kept the solver sometimes gets nowhere; from none it does.
+            self._solver.clearSolver()
+            self._solver.run()
         status = self._solver.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"HiGHS gave up with status {status}")
