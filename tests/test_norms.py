@@ -156,3 +156,11 @@ def test_a_planted_least_singular_value_is_refuted(monkeypatch: pytest.MonkeyPat
     matrix = np.diag([1.0, 2.0])
     monkeypatch.setattr(linalg, "eigh", lambda *_, **__: np.array([1.5]))
     assert least_singular_value_lower(matrix) == 0.0
+
+
+def test_matrices_whose_singular_values_are_all_alike() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        q = np.linalg.qr(rng.normal(size=(20, 20)))[0]
+        assert 1 - 1e-12 <= spectral_norm_upper(q) <= 1 + 1e-9
+        assert 1 - 1e-9 <= least_singular_value_lower(q) <= 1 + 1e-12

@@ -27,11 +27,11 @@ def accumulated_error(terms: int, unit: float = UNIT_ROUNDOFF["float64"]) -> flo
 
 def frobenius_upper(matrix: FloatArray) -> float:
     """Return an upper bound on the Frobenius norm, rounding included."""
-    power = _power_above(matrix)
+    power = power_above(matrix)
     return float(np.linalg.norm(matrix / power)) * (1 + accumulated_error(matrix.size + 2)) * power
 
 
-def _power_above(matrix: FloatArray) -> float:
+def power_above(matrix: FloatArray) -> float:
     """Return a power of two above all entries, so that scaling by it is exact.
 
     Raises
@@ -46,6 +46,15 @@ def _power_above(matrix: FloatArray) -> float:
     if scale and not 2.0**-900 < scale < 2.0**900:
         raise ValueError(f"the matrix of a layer has a largest entry of {scale}, out of range")
     return float(2.0 ** np.ceil(np.log2(scale))) if scale else 1.0
+
+
+def _eigenvalue(gram: FloatArray, index: int) -> float:
+    """Return an eigenvalue, counted from the least; a proposal that is proved elsewhere."""
+    try:
+        return float(linalg.eigh(gram, eigvals_only=True, subset_by_index=(index, index))[0])
+    except linalg.LinAlgError:
+        # The partial solver of LAPACK gives up on some matrices near the identity.
+        return float(np.linalg.eigvalsh(gram)[index])
 
 
 def spectral_norm_upper(matrix: FloatArray) -> float:
@@ -82,7 +91,7 @@ def spectral_norm_upper(matrix: FloatArray) -> float:
     >>> 4.0 <= bound <= 4.0 * (1 + 1e-9)
     True
     """
-    power = _power_above(matrix)
+    power = power_above(matrix)
     if not matrix.any():
         return 0.0
     # Squares of the scaled entries neither overflow nor, where it matters, underflow.
@@ -91,7 +100,7 @@ def spectral_norm_upper(matrix: FloatArray) -> float:
     m, n = a.shape
     gram = a.T @ a
     frobenius_squared = frobenius_upper(a) ** 2
-    top = float(linalg.eigh(gram, eigvals_only=True, subset_by_index=(n - 1, n - 1))[0])
+    top = _eigenvalue(gram, n - 1)
     for inflation in (1e-12, 1e-10, 1e-8):
         square = top * (1 + inflation) + accumulated_error(m) * frobenius_squared
         shifted = -gram
@@ -137,11 +146,11 @@ def least_singular_value_lower(matrix: FloatArray) -> float:
     m, n = matrix.shape
     if m < n:
         raise ValueError(f"the matrix must have at least as many rows as columns, got {m} x {n}")
-    power = _power_above(matrix)
+    power = power_above(matrix)
     a = matrix / power
     gram = a.T @ a
     frobenius_squared = frobenius_upper(a) ** 2
-    bottom = float(linalg.eigh(gram, eigvals_only=True, subset_by_index=(0, 0))[0])
+    bottom = _eigenvalue(gram, 0)
     for deflation in (1e-12, 1e-10, 1e-8):
         square = bottom * (1 - deflation) - accumulated_error(m) * frobenius_squared
         shifted = gram.copy()
