@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from theory import norms
 from theory.norms import (
     UNIT_ROUNDOFF,
     accumulated_error,
     frobenius_upper,
     least_singular_value_lower,
+    spectral,
     spectral_norm_upper,
 )
 
@@ -82,7 +82,7 @@ def test_a_proposal_that_is_too_small_is_refuted(
     def too_small(*arguments: object, **options: object) -> np.ndarray:
         return factor * true_eigh(*arguments, **options)
 
-    monkeypatch.setattr(norms.linalg, "eigh", too_small)
+    monkeypatch.setattr(spectral.linalg, "eigh", too_small)
     for matrix in matrices():
         with pytest.raises(ArithmeticError, match="could be proved"):
             spectral_norm_upper(matrix)
@@ -93,7 +93,7 @@ def test_a_proposal_that_is_slightly_too_small_is_mended(
     short: float, loose: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true_eigh = linalg.eigh
-    monkeypatch.setattr(norms.linalg, "eigh", lambda *a, **k: (1 - short) * true_eigh(*a, **k))
+    monkeypatch.setattr(spectral.linalg, "eigh", lambda *a, **k: (1 - short) * true_eigh(*a, **k))
     with mp.workdps(DIGITS):
         for matrix in matrices():
             exact = exact_spectral_norm(matrix)
@@ -102,7 +102,7 @@ def test_a_proposal_that_is_slightly_too_small_is_mended(
 
 def test_a_proposal_that_is_too_large_is_only_loose(monkeypatch: pytest.MonkeyPatch) -> None:
     true_eigh = linalg.eigh
-    monkeypatch.setattr(norms.linalg, "eigh", lambda *a, **k: 4 * true_eigh(*a, **k))
+    monkeypatch.setattr(spectral.linalg, "eigh", lambda *a, **k: 4 * true_eigh(*a, **k))
     assert spectral_norm_upper(np.diag([3.0, 1.0])) == pytest.approx(6.0, rel=1e-9)
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from theory import operator_norms
-from theory.operator_norms import norm_witness, operator_norm
+from theory.norms import norm_witness, operator, operator_norm
 
 INF = np.inf
 EXPONENTS = [1.0, 1.3, 2.0, 3.0, INF]
@@ -100,7 +99,7 @@ def test_signs_in_pieces_and_the_bounds_without_them(
 ) -> None:
     a = np.random.default_rng().standard_normal((40_000, 8))
     assert operator_norm(a, INF, q).upper == pytest.approx(brute_force_signs(a, q), rel=1e-10)
-    monkeypatch.setattr(operator_norms, "_SIGN_COORDINATES", 0)
+    monkeypatch.setattr(operator, "_SIGN_COORDINATES", 0)
     small = np.random.default_rng().standard_normal((9, 8))
     exact, found = brute_force_signs(small, q), operator_norm(small, INF, q)
     assert found.lower <= exact * (1 + 1e-12)
@@ -242,7 +241,7 @@ def test_large_sparse_matrices_stay_sparse() -> None:
 
 
 def test_a_sparse_matrix_too_large_for_the_dense_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operator_norms, "_DENSE_ENTRIES", 10)
+    monkeypatch.setattr(operator, "_DENSE_ENTRIES", 10)
     a = np.random.default_rng().standard_normal((20, 30))
     found, exact = operator_norm(sparse.csr_array(a), 2, 2), np.linalg.norm(a, 2)
     assert found.lower == pytest.approx(exact, rel=1e-6)

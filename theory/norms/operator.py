@@ -11,7 +11,7 @@ from scipy import sparse
 
 from theory.arrays import FloatArray
 from theory.evidence import Interval
-from theory.norms import (
+from theory.norms.spectral import (
     accumulated_error,
     power_above,
     spectral_norm_upper,

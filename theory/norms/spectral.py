@@ -105,7 +105,7 @@ def spectral_norm_upper(matrix: FloatArray) -> float:
         square = top * (1 + inflation) + accumulated_error(m) * frobenius_squared
         shifted = -gram
         shifted[np.diag_indices(n)] += square
-        delta = _semidefinite_up_to(shifted)
+        delta = semidefinite_up_to(shifted)
         if delta is not None:
             delta += _gram_error(m, frobenius_squared, square)
             return float(np.sqrt(square + delta) * (1 + 4 * UNIT_ROUNDOFF["float64"]) * power)
@@ -155,7 +155,7 @@ def least_singular_value_lower(matrix: FloatArray) -> float:
         square = bottom * (1 - deflation) - accumulated_error(m) * frobenius_squared
         shifted = gram.copy()
         shifted[np.diag_indices(n)] -= square
-        delta = _semidefinite_up_to(shifted)
+        delta = semidefinite_up_to(shifted)
         if delta is not None:
             delta += _gram_error(m, frobenius_squared, square)
             root = np.sqrt(max(square - delta, 0.0))
@@ -163,7 +163,7 @@ def least_singular_value_lower(matrix: FloatArray) -> float:
     return 0.0
 
 
-def _semidefinite_up_to(matrix: FloatArray) -> float | None:
+def semidefinite_up_to(matrix: FloatArray) -> float | None:
     """Return delta such that matrix + delta I is proved positive semidefinite, or None.
 
     A factorisation that runs to completion is exact for a matrix at most delta away.
