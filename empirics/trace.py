@@ -7,7 +7,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirics.operators.matrices import array, convolution, dense_layer
+from empirics.operators.matrices import (
+    array,
+    convolution,
+    dense_layer,
+    transposed_convolution,
+)
 from empirics.operators.unroll import first_line, unroll
 from empirics.seeds import torch_stream
 from theory.arrays import FloatArray
@@ -16,6 +21,7 @@ from theory.lipschitz.product import AffineLayer
 from theory.relu import ReluNetwork
 from theory.relu.layer import dense
 
+_Affine = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 _RESHAPES = (nn.Flatten, nn.Unflatten, nn.Identity)
 _CHECKED_POINTS = 6
 _TOLERANCE = 1e-9
@@ -29,7 +35,7 @@ def _operators(module: nn.Module) -> Iterator[nn.Module]:
         yield module
 
 
-def _dense(operator: nn.Linear | nn.Conv2d, shape: tuple[int, ...]) -> AffineLayer:
+def _dense(operator: _Affine, shape: tuple[int, ...]) -> AffineLayer:
     """Return an operator as its true linear map on flattened inputs of this shape, exactly.
 
     Every entry is one weight (or 0), so no rounding happens.
@@ -43,12 +49,21 @@ def _dense(operator: nn.Linear | nn.Conv2d, shape: tuple[int, ...]) -> AffineLay
             f"Conv2d with padding_mode '{operator.padding_mode}' cannot be traced here: 'zeros' can"
         )
     geometry = (operator.stride, operator.padding, operator.dilation, operator.groups)
-    weight, after = convolution(operator.weight, (1, *shape), *geometry)
+    if isinstance(operator, nn.ConvTranspose2d):
+        with torch.no_grad():
+            after = tuple(operator(torch.zeros(1, *shape).to(operator.weight)).shape)
+        weight = transposed_convolution(operator.weight, (1, *shape), after, *geometry)
+    else:
+        weight, after = convolution(operator.weight, (1, *shape), *geometry)
     return AffineLayer(dense(weight), np.repeat(_bias(operator), int(np.prod(after[2:]))))
 
 
-def _bias(operator: nn.Linear | nn.Conv2d) -> FloatArray:
-    return np.zeros(len(operator.weight)) if operator.bias is None else array(operator.bias)
+def _bias(operator: _Affine) -> FloatArray:
+    if operator.bias is not None:
+        return array(operator.bias)
+    if isinstance(operator, nn.ConvTranspose2d):
+        return np.zeros(operator.out_channels)
+    return np.zeros(len(operator.weight))
 
 
 def affine_layers(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[AffineLayer, ...]:
@@ -57,7 +72,8 @@ def affine_layers(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[Affi
     Parameters
     ----------
     module : nn.Module
-        An nn.Sequential, possibly nested, of Linear, Conv2d, ReLU, Flatten, Unflatten, Identity.
+        An nn.Sequential, possibly nested, of Linear, Conv2d, ConvTranspose2d, ReLU, Flatten,
+        Unflatten and Identity.
     input_shape : tuple of int
         Shape of one input, without the batch axis.
 
@@ -76,7 +92,7 @@ def affine_layers(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[Affi
     probe = torch.zeros(1, *input_shape)
     for operator in _operators(module):
         shape = tuple(probe.shape[1:])
-        if isinstance(operator, nn.Linear | nn.Conv2d):
+        if isinstance(operator, _Affine):
             layer = _dense(operator, shape)
             layers = [*layers, layer] if separated else [*layers[:-1], layer.after(layers[-1])]
             separated = False
@@ -85,7 +101,7 @@ def affine_layers(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[Affi
         elif not isinstance(operator, _RESHAPES):
             raise InputError(
                 f"{type(operator).__name__} cannot be traced here: known are Linear, Conv2d,"
-                " ReLU after one of these, Flatten, Unflatten and Identity"
+                " ConvTranspose2d, ReLU after one of these, Flatten, Unflatten and Identity"
             )
         with torch.no_grad():
             probe = operator(probe.to(_dtype(operator))).float()

@@ -49,9 +49,9 @@ class Training:
 
 
 def initialise(module: nn.Module, stream: torch.Generator) -> None:
-    """Draw the weights of Linear and Conv2d layers anew: Kaiming-uniform, from a named stream."""
+    """Draw the weights of affine layers anew: Kaiming-uniform, from a named stream."""
     for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=stream)
             if layer.bias is not None:
                 limit = 1 / math.sqrt(layer.weight[0].numel())

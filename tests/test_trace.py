@@ -48,6 +48,18 @@ AFFINE = {
         (2, 7, 7),
         3,
     ),
+    "transposed convolutions": (
+        nn.Sequential(
+            nn.Linear(5, 24),
+            nn.Unflatten(1, (6, 2, 2)),
+            nn.ReLU(),
+            nn.ConvTranspose2d(6, 4, 4, stride=2, padding=1, groups=2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(4, 1, 3, stride=2, output_padding=1, dilation=2, bias=False),
+        ),
+        (5,),
+        3,
+    ),
     "last axis": (nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), (5, 4), 2),
     "no bias": (nn.Sequential(nn.Conv2d(1, 2, 2, bias=False), nn.Flatten()), (1, 3, 4), 1),
     "identity": (nn.Sequential(nn.Identity()), (5,), 1),
