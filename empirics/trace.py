@@ -13,7 +13,8 @@ from empirics.operators.matrices import (
     dense_layer,
     transposed_convolution,
 )
-from empirics.operators.unroll import first_line, unroll
+from empirics.operators.tracing import first_line
+from empirics.operators.unroll import unroll
 from empirics.seeds import torch_stream
 from theory.arrays import FloatArray
 from theory.errors import InputError

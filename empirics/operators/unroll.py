@@ -1,7 +1,7 @@
 """From the graph of a torch module to a circuit of ReLU layers."""
 
 import operator
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,80 +13,16 @@ from empirics.operators.affine import OPERATORS, Call
 from empirics.operators.circuit import Circuit, Value, mapped, values
 from empirics.operators.matrices import Shape, size_of
 from empirics.operators.modules import steps
+from empirics.operators.tracing import (
+    first_line,
+    graph_of,
+    held_arguments,
+    is_in_place,
+    operator_name,
+    place_of,
+)
 from theory.errors import InputError
 from theory.relu import Layer
-
-_RENAMED = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div"}
-
-
-class _Tracer(fx.Tracer):
-    """A tracer that knows which module it was in when it failed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside = ("", "the module")
-
-    def call_module(
-        self,
-        m: nn.Module,
-        forward: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:  # noqa: ANN401
-        outer, self.inside = self.inside, (self.path_of_module(m), type(m).__name__)
-        result = super().call_module(m, forward, args, kwargs)
-        self.inside = outer
-        return result
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error says, in one line."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def _layer(path: str, kind: str) -> str:
-    return f"layer '{path}' ({kind})" if path else f"the module ({kind})"
-
-
-def graph_of(module: nn.Module) -> fx.Graph:
-    """Return the graph of a module by symbolic tracing.
-
-    Raises
-    ------
-    InputError
-        If its forward pass depends on values; the innermost such module is named.
-    """
-    tracer = _Tracer()
-    tracer.inside = ("", type(module).__name__)
-    try:
-        return tracer.trace(module)
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
-        raise InputError(
-            f"{_layer(*tracer.inside)} cannot be traced, its forward pass is not a fixed sequence"
-            f" of operators: {first_line(e)}"
-        ) from e
-
-
-def _place(node: fx.Node, root: nn.Module) -> str:
-    if node.op == "call_module":
-        return _layer(str(node.target), type(root.get_submodule(str(node.target))).__name__)
-    stack = list(node.meta.get("nn_module_stack", {}).values())
-    path, kind = stack[-1] if stack else ("", type(root))
-    return f"'{_name(node)}' in {_layer(path, kind.__name__)}"
-
-
-def _name(node: fx.Node) -> str:
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
-    bare = name.strip("_")
-    return _RENAMED.get(bare, bare)
-
-
-def _is_in_place(node: fx.Node, root: nn.Module) -> bool:
-    if node.op == "call_module":
-        return bool(getattr(root.get_submodule(str(node.target)), "inplace", False))
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    marked = name.endswith("_") and not name.endswith("__")
-    return marked or name in _RENAMED or bool(node.kwargs.get("inplace"))
 
 
 def _with_values(
@@ -101,17 +37,6 @@ def _with_values(
         return target(*positional, **keywords)
 
     return function
-
-
-def _arguments(node: fx.Node, held: Mapping[Hashable, Any]) -> tuple[tuple[Any, ...], Any]:
-    """Return the arguments of a node with what is held in place of the nodes."""
-    args, kwargs = mapped(
-        (node.args, node.kwargs), lambda each: held[each] if isinstance(each, fx.Node) else each
-    )
-    named = dict(kwargs)
-    if "input" in named:
-        args = (named.pop("input"), *args)
-    return args, named
 
 
 def _applied(root: nn.Module, circuit: Circuit, node: fx.Node, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
@@ -135,7 +60,7 @@ def _applied(root: nn.Module, circuit: Circuit, node: fx.Node, args: Any, kwargs
         def target(first: Any, *more: Any, **settings: Any) -> Any:  # noqa: ANN401
             return getattr(first, method)(*more, **settings)
 
-    name = _name(node)
+    name = operator_name(node)
     if not values((args, kwargs)) or (name == "getitem" and isinstance(args[0], tuple)):
         return target(*args, **kwargs)
     if name not in OPERATORS:
@@ -166,7 +91,7 @@ def unroll(module: nn.Module, input_shape: Shape) -> list[Layer]:
     circuit = Circuit(size_of(input_shape))
     result: Any = circuit.input((1, *input_shape))
     for i, node in enumerate(nodes):
-        args, kwargs = _arguments(node, circuit.held)
+        args, kwargs = held_arguments(node, circuit.held)
         for used in node.all_input_nodes:
             if last_use[used] == i:
                 del circuit.held[used]
@@ -182,16 +107,16 @@ def unroll(module: nn.Module, input_shape: Shape) -> list[Layer]:
             try:
                 result = _applied(module, circuit, node, args, kwargs)
             except InputError as error:
-                raise InputError(f"{_place(node, module)} {error}") from error
+                raise InputError(f"{place_of(node, module)} {error}") from error
             except (LookupError, RuntimeError, TypeError, ValueError) as error:
                 raise InputError(
-                    f"{_place(node, module)} cannot be traced with these shapes and arguments:"
+                    f"{place_of(node, module)} cannot be traced with these shapes and arguments:"
                     f" {first_line(error)}"
                 ) from error
         if node in last_use:
             circuit.held[node] = result
         changed = node.args[0] if node.args else None
-        if isinstance(changed, fx.Node) and changed in circuit.held and _is_in_place(node, module):
+        if isinstance(changed, fx.Node) and changed in circuit.held and is_in_place(node, module):
             circuit.held[changed] = result
     if not isinstance(result, Value):
         raise InputError(f"the module must return one tensor that depends on its input: {result!r}")

@@ -7,11 +7,16 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
-from theory.lipschitz.exact import checked_norm, maximal_direction
+from theory.lipschitz.pattern_jacobian import checked_norm, maximal_direction
 from theory.norms import accumulated_error
 from theory.relu.layer import BoolArray, magnitudes
 from theory.relu.network import ReluNetwork
 from theory.relu.region import Box, ends
+
+_TRIED = 12
+"""Pieces of a segment whose norms are computed; of more, those steepest along the segment."""
+_UNITS = 8
+"""Units that are drawn until one is not constant."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,59 +107,120 @@ class _Ascent:
     def climbed(self, start: FloatArray, steps: int) -> tuple[FloatArray, BoolArray]:
         """Return a point and the pattern of its region, the best on the way from a start."""
         point, pattern = start, self.network.pattern(start)
-        best, follow = self._norm(pattern), True
+        best, follow = self._norm(self._jacobian(pattern)), True
         for _ in range(steps):
             first, last = self._segment(point, pattern, follow)
             follow = False
             if not np.any(first != last):
                 continue
             met = self.network.crossings(first, last)
-            norms = [self._norm(each) for each in met.patterns]
+            tried = np.arange(len(met.patterns))
+            if len(tried) > _TRIED:
+                # What a piece does to the direction of the segment is below its norm, and free.
+                tried = np.argsort(-np.linalg.norm(met.slopes, self.p, axis=1))[:_TRIED]
+            norms = [self._norm(self._jacobian(met.patterns[k])) for k in tried]
             i = int(np.argmax(norms))
             # A larger norm by rounding would keep the search where it is.
             if norms[i] > best * (1 + 1e-9):
-                point, pattern = met.points(met.middles[i]), met.patterns[i]
+                k = tried[i]
+                point, pattern = met.points(met.middles[k]), met.patterns[k]
                 best, follow = norms[i], True
         return point, pattern
 
-    def _norm(self, pattern: BoolArray) -> float:
-        return float(np.linalg.norm(self.network.piece(pattern).outputs.weight, self.p))
+    def _norm(self, matrix: FloatArray) -> float:
+        """Return an operator norm, up to rounding."""
+        if self.p != 2:
+            return float(np.linalg.norm(matrix, self.p))
+        gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
+        return float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0)))
+
+    def _scales(self, pattern: BoolArray) -> list[FloatArray]:
+        """Return the slopes of all units, layer by layer."""
+        found, first = [], 0
+        for layer in self.network.layers:
+            scale, last = layer.slope.copy(), first + len(layer.hinges)
+            scale[layer.hinges[pattern[first:last]]] = 1.0
+            found.append(scale)
+            first = last
+        return found
+
+    def _jacobian(self, pattern: BoolArray) -> FloatArray:
+        """Return the Jacobian for a pattern, multiplied from the side that is smaller."""
+        layers, scales = self.network.layers, self._scales(pattern)
+        if self.network.n_outputs <= self.network.n_inputs:
+            return self._back(len(layers) - 1, np.diag(scales[-1]), scales)
+        state = np.eye(self.network.n_inputs)
+        for layer, scale in zip(layers, scales, strict=True):
+            state = scale[:, None] * np.asarray(layer.weight @ state)
+        return state
+
+    def _back(self, last: int, rows: FloatArray, scales: list[FloatArray]) -> FloatArray:
+        """Return rows @ (the derivative of the pre-activations of a layer)."""
+        for i in range(last, -1, -1):
+            rows = np.asarray((self.network.layers[i].weight.T @ rows.T).T)
+            if i:
+                rows = rows * scales[i - 1]
+        return rows
+
+    def _rates(self, direction: FloatArray, scales: list[FloatArray]) -> FloatArray:
+        """Return the derivatives of all units with two phases along a direction."""
+        state, found = direction, []
+        for layer, scale in zip(self.network.layers, scales, strict=True):
+            values = np.asarray(layer.weight @ state)
+            found.append(values[layer.hinges])
+            state = scale * values
+        return np.concatenate(found)
 
     def _segment(
         self, point: FloatArray, pattern: BoolArray, follow: bool
     ) -> tuple[FloatArray, FloatArray]:
-        units, outputs = self.network.piece(pattern)
-        values = units(point)
+        values, scales = self.network.preactivations(point), self._scales(pattern)
         if follow:
-            direction = maximal_direction(outputs.weight, self.p)
+            direction = maximal_direction(self._jacobian(pattern), self.p)
             # As far as the boundary of a unit in the middle of all, as seen from here.
             with np.errstate(divide="ignore", invalid="ignore"):
-                times = np.abs(values / (units.weight @ direction))
+                times = np.abs(values / self._rates(direction, scales))
             times = times[np.isfinite(times)]
             length = 2 * float(np.median(times)) if times.size else 0.0
             return self._clipped(point, -length * direction), self._clipped(
                 point, length * direction
             )
-        squares = np.sum(units.weight**2, axis=1)
-        crossed = np.flatnonzero(squares > 0)
-        if not crossed.size:
-            return point, point
-        unit = int(self.rng.choice(crossed))
-        stride = self.rng.exponential(2.0)
-        step = -stride * values[unit] / squares[unit] * units.weight[unit]
-        return point, self._clipped(point, step)
+        for _ in range(_UNITS if len(values) else 0):
+            unit = int(self.rng.integers(len(values)))
+            gradient = self._gradient(unit, scales)
+            square = float(gradient @ gradient)
+            if square > 0:
+                stride = self.rng.exponential(2.0)
+                return point, self._clipped(point, -stride * values[unit] / square * gradient)
+        return point, point
+
+    def _gradient(self, unit: int, scales: list[FloatArray]) -> FloatArray:
+        last = 0
+        while unit >= len(self.network.layers[last].hinges):
+            unit -= len(self.network.layers[last].hinges)
+            last += 1
+        layer = self.network.layers[last]
+        row = np.zeros((1, len(layer.bias)))
+        row[0, layer.hinges[unit]] = 1.0
+        return np.asarray(self._back(last, row, scales)[0])
 
     def _clipped(self, point: FloatArray, step: FloatArray) -> FloatArray:
         return np.clip(point + step, self.low, self.high)
 
     def pair(self, point: FloatArray, pattern: BoolArray) -> SampledConstant:
         """Return two points of the region of a point, along the maximal direction."""
-        units, outputs = self.network.piece(pattern)
-        direction = maximal_direction(outputs.weight, self.p)
+        scales = self._scales(pattern)
+        direction = maximal_direction(self._jacobian(pattern), self.p)
         # In a side of the box there may be no room either way.
         inward = self._inner(point) - point
-        point = point + min(0.5, _time_to_change(units(point), units.weight @ inward) / 2) * inward
-        values, rates = units(point), units.weight @ direction
+        point = (
+            point
+            + min(
+                0.5, _time_to_change(self._values(point, scales), self._rates(inward, scales)) / 2
+            )
+            * inward
+        )
+        values, rates = self._values(point, scales), self._rates(direction, scales)
         reach = max(1.0, float(np.abs(point).max()))
         room = []
         for turn in (-1.0, 1.0):
@@ -167,6 +233,15 @@ class _Ascent:
         x = self._clipped(point, -room[0] * direction)
         y = self._clipped(point, room[1] * direction)
         return SampledConstant(_secant_lower(self.network, x, y, self.p), x, y)
+
+    def _values(self, point: FloatArray, scales: list[FloatArray]) -> FloatArray:
+        """Return the units as affine functions of a pattern's piece, at a point."""
+        state, found = point, []
+        for layer, scale in zip(self.network.layers, scales, strict=True):
+            values = layer.affine(state)
+            found.append(values[layer.hinges])
+            state = scale * values
+        return np.concatenate(found)
 
     def _inner(self, point: FloatArray) -> FloatArray:
         """Return the middle of the box, and where it has no other side the point 1 from a side."""

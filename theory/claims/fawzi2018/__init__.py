@@ -26,6 +26,7 @@ from theory.claims.fawzi2018.corollaries import (
 from theory.claims.fawzi2018.latents import cube_transport, gaussian_transport
 from theory.claims.fawzi2018.local import LocalExpansions, local_cdf_lower_bound
 from theory.claims.fawzi2018.mean import mean_upper_bound
+from theory.claims.fawzi2018.probabilistic import probabilistic_cdf_lower_bound
 from theory.claims.fawzi2018.projection import projected_unconstrained_lower_bound
 from theory.claims.fawzi2018.robustness import (
     cdf_lower_bound,
@@ -58,6 +59,7 @@ __all__ = [
     "log_survival_upper_bound",
     "mean_upper_bound",
     "printed_offset",
+    "probabilistic_cdf_lower_bound",
     "projected_unconstrained_lower_bound",
     "quantile_upper_bound",
     "total_variation_survival_bound",

@@ -152,9 +152,9 @@ def slope_problem(weights: Sequence[Matrix], slopes: Sequence[SlopeEnds]) -> Slo
     levels: list[dict[int, Matrix]] = []
     errors: list[dict[int, FloatArray]] = []
     # The state: what comes out of the layers so far, by level, with entrywise errors.
-    state: dict[int, Matrix] = {0: np.eye(n)}
+    state: dict[int, Matrix] = {}
     doubt: dict[int, FloatArray] = {}
-    pure = 0  # the level that the state is the identity of
+    pure = 0  # the level that the state is the identity of: it is not written down
     for i, weight in enumerate(weights):
         before, before_doubt = _mapped(weight, state, doubt, pure)
         pure = -1

@@ -1,5 +1,5 @@
 """Proofs of the statements of Fawzi, Fawzi and Fawzi (2018)."""
 
-from theory.proofs.fawzi2018 import approximate, corollaries, robustness, transfer
+from theory.proofs.fawzi2018 import approximate, corollaries, probabilistic, robustness, transfer
 
-__all__ = ["approximate", "corollaries", "robustness", "transfer"]
+__all__ = ["approximate", "corollaries", "probabilistic", "robustness", "transfer"]

@@ -1,110 +1,16 @@
-"""The Lipschitz constant of a piecewise-linear network, from its activation regions.
+"""Jacobians of activation patterns, and their operator norms between proved ends."""
 
-On a convex set with an interior it is the largest operator norm of the Jacobians of the regions
-that meet the interior: a segment between almost all pairs of points has a Jacobian at almost all
-of its points, and each of these Jacobians is attained by pairs within a region.
-"""
-
-from dataclasses import dataclass
-from math import inf, log10, prod
+from math import inf, prod
 
 import numpy as np
 
 from theory.arrangement.counting import binomial_sum
 from theory.arrays import FloatArray
 from theory.norms import accumulated_error, frobenius_upper, spectral_norm_upper
-from theory.relu.enumeration import activation_regions
 from theory.relu.layer import BoolArray, magnitudes
 from theory.relu.network import ReluNetwork
-from theory.relu.region import Box, ends
 
 _NORMS = (1, 2, inf)
-
-
-@dataclass(frozen=True, eq=False)
-class LipschitzConstant:
-    """Ends of a Lipschitz constant l_p -> l_p.
-
-    Attributes
-    ----------
-    lower, upper : float
-        Apart by rounding only.
-    witness : ndarray, shape (n_inputs,)
-        An interior point of an activation region whose Jacobian has at least the norm `lower`.
-    """
-
-    lower: float
-    upper: float
-    witness: FloatArray
-
-
-def exact_constant(
-    network: ReluNetwork, p: float = 2, *, box: Box | None = None, max_units: int = 24
-) -> LipschitzConstant:
-    """Return the Lipschitz constant of a small network, by enumeration of its regions.
-
-    Parameters
-    ----------
-    network : ReluNetwork
-    p : {1, 2, inf}
-        Norm of both inputs and outputs.
-    box : pair of array_like, optional
-        Lower and upper ends of all coordinates, numbers or of shape (n_inputs,), possibly
-        infinite: the constant of the network on the box. Without one, on the whole space.
-    max_units : int
-        The largest number of units with two phases that is tried.
-
-    Returns
-    -------
-    LipschitzConstant
-        Its upper end is rigorous in floating point for the regions that hold a ball of radius
-        1e-8; `activation_regions` leaves smaller ones out.
-
-    Raises
-    ------
-    ValueError
-        If p is another number, the box is malformed or has no interior, the network has too many
-        units, or an entry of a Jacobian is near the ends of the number range.
-    RuntimeError
-        If a linear programme was not solved.
-
-    References
-    ----------
-    Jordan and Dimakis, Exactly Computing the Local Lipschitz Constant of ReLU Networks (NeurIPS
-    2020), theorem 1; Higham, Accuracy and Stability of Numerical Algorithms (2002), section 3.5.
-
-    Examples
-    --------
-    >>> both = ReluNetwork([([[1.0], [1.0]], [0.0, -1.0]), ([[1.0, 2.0]], [0.0])])
-    >>> everywhere, below = exact_constant(both), exact_constant(both, box=(-1, 1))
-    >>> round(everywhere.upper, 9), round(below.upper, 9), bool(everywhere.witness[0] > 1)
-    (3.0, 1.0, True)
-    """
-    checked_norm(p)
-    if network.n_units > max_units:
-        most = n_regions_upper(network)
-        # A wide network's number is beyond the range of floats.
-        shown = str(most) if most < 10**6 else f"about 10^{log10(most):.1f}"
-        raise ValueError(
-            f"{network.n_units} units may make {shown} regions, max_units is {max_units}: raise"
-            " it, or use an upper bound, such as the product of the layers' norms"
-        )
-    low, high = ends(box, network.n_inputs)
-    if np.any(low == high):
-        j = int(np.argmax(low == high))
-        raise ValueError(f"the box has no interior: both ends of coordinate {j} are {low[j]}")
-    lower, upper, witness = -1.0, 0.0, None
-    for pattern, point in activation_regions(network, box):
-        jacobian, error = jacobian_with_error(network, pattern)
-        # Frobenius norms are cheaper, and most regions are far from the largest norm.
-        if p != 2 or 1.000001 * (frobenius_upper(jacobian) + frobenius_upper(error)) > upper:
-            upper = max(upper, operator_norm_upper(jacobian, error, p))
-        least = operator_norm_lower(jacobian, error, p)
-        if least > lower:
-            lower, witness = least, point
-    if witness is None:
-        raise ValueError("no activation region within the box holds a ball of radius 1e-8")
-    return LipschitzConstant(max(lower, 0.0), upper, witness)
 
 
 def checked_norm(p: float) -> None:
