@@ -31,10 +31,12 @@ from theory.relu.layer import Layer, dense
 from theory.relu.network import ReluNetwork
 
 T = TypeVar("T")
-STRUCTURED_UNITS = 600
-FIRST_ORDER_UNITS = 3000
+STRUCTURED_UNITS = 2500
+FIRST_ORDER_UNITS = 4000
+_FINE_UNITS = 600
+"""Units up to which the semidefinite optimum is found to 1e-6, beyond to 1e-4."""
 _CUTS = 10
-"""Layers up to which all 2^(layers - 1) sets of cuts are summed."""
+"""Layers up to which the sum over cuts is written down: it says little beyond."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from scipy import sparse
 
 from tests.relu_nets import digits_network, random_network
 from theory.arrays import FloatArray
-from theory.lipschitz.propagation import ends as propagation
 from theory.lipschitz.activations import Activation, Identity, LeakyReLU, Sigmoid, activation
 from theory.lipschitz.feed_forward import FeedForward, Stage
 from theory.lipschitz.propagation import batched_ends, box_ends, output_ends, preactivation_ends
+from theory.lipschitz.propagation import ends as propagation
 from theory.lipschitz.propagation.backward import Relaxed, relaxed_lower
 from theory.lipschitz.propagation.forms import (
     AffineForm,

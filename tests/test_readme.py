@@ -57,6 +57,16 @@ def test_the_network_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("(")
 
 
+def test_the_lipschitz_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 5), nn.ReLU(), nn.Linear(5, 3))
+    scope: dict[str, Any] = {"module": module, "x": np.zeros(28 * 28), "torch": torch}
+    exec(compile(snippets()[2], "README", "exec"), scope)
+    found, near = scope["bound"], scope["near"]
+    assert found.lower <= found.value <= found.lower * (1 + 1e-5)
+    assert near.value <= found.value * (1 + 1e-6)
+    assert " True\n" in capsys.readouterr().out
+
+
 def test_the_plug_ins_register_and_work(monkeypatch: pytest.MonkeyPatch) -> None:
     for registry in (CLAIMS, CLASSIFIERS, ATTACKS):
         len(registry)  # found before it is copied
@@ -67,7 +77,7 @@ def test_the_plug_ins_register_and_work(monkeypatch: pytest.MonkeyPatch) -> None
         **{"classifier": classifier, "dataclass": dataclasses.dataclass, "Training": Training},
         **{"ClassVar": ClassVar, "setting": setting, "nn": nn, "math": math, "attack": attack},
     }
-    for snippet in snippets()[2:]:
+    for snippet in snippets()[3:]:
         exec(compile(snippet, "README", "exec"), scope)
     with pytest.raises(OutOfScopeError, match="class masses"):
         CLAIMS["author2027/thm1"].evaluate({}, Quantity("r_in", "l2"), 0.05)

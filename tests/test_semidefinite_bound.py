@@ -328,7 +328,7 @@ def test_options_that_are_none(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("widths", "solver", "message"),
     [
-        ((10, 8_000, 10), "structured", r"needs about .* GiB .* use solver='first_order'"),
+        ((10, 6_000, 10), "structured", r"needs about .* GiB .* use solver='first_order'"),
         ((10, 5_000, 10), "cvxpy", r"needs about .* GiB .* use solver='first_order'"),
         ((10, 30_000, 10), "structured", r"needs about .* GiB .* product"),
         ((10, 30_000, 10), "first_order", r"needs about .* GiB .* product"),

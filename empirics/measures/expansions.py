@@ -37,9 +37,9 @@ class Expansions:
     roles: ClassVar[tuple[str, ...]] = ("data", "generator")
     needs_data: ClassVar[bool] = False
     radii: tuple[float, ...] = setting(
-        (0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0), above=0
+        (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0), above=0
     )
-    n: int = setting(300, at_least=1)
+    n: int = setting(600, at_least=1)
     refined: int = setting(300, at_least=0)
     units: int = setting(200, at_least=1)
 

@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 from theory.arrays import FloatArray
 from theory.errors import nearest
 from theory.lipschitz.semidefinite.certificate import Certificate, certified, check_size
+from theory.lipschitz.semidefinite.first_order import first_order
 from theory.lipschitz.semidefinite.interior import interior_point
 from theory.lipschitz.semidefinite.oracle import cvxpy_solution
 from theory.lipschitz.semidefinite.problem import SlopeProblem, global_slopes, slope_problem
@@ -166,8 +167,6 @@ def _solved(problem: SlopeProblem, solver: str, tolerance: float) -> Solution:
     if solver == "cvxpy":
         return cvxpy_solution(problem, tolerance)
     if solver == "first_order":
-        from theory.lipschitz.semidefinite.first_order import first_order
-
         return first_order(problem, tolerance)
     return interior_point(problem, tolerance)
 
@@ -259,13 +258,19 @@ def _check_memory(n: int, m: int, k: int, solver: str) -> None:
     """Raise ValueError if the method is too large for n inputs, m units and k outputs."""
     side = min(n, m + k) + m
     # The matrices of the method, all dense, and the problem itself.
-    held = {"structured": 14 * side**2 + 4 * m**2, "cvxpy": 60 * side**2 + 40 * m * side}
+    held = {
+        "structured": 16 * side**2 + 4 * m**2,
+        "cvxpy": 60 * side**2 + 40 * m * side,
+        "first_order": 10 * side**2,
+        "stagewise": 6 * side**2,
+    }
     given = n**2 + 2 * (n + m) * (m + k)
-    size = 8 * (held.get(solver, 6 * side**2) + given)
+    size = 8 * (held[solver] + given)
     if size > _LARGEST_MEMORY:
         instead = (
             "solver='first_order'"
-            if solver in held and 8 * (6 * side**2 + given) <= _LARGEST_MEMORY
+            if held[solver] > held["first_order"]
+            and 8 * (held["first_order"] + given) <= _LARGEST_MEMORY
             else "the product of the layers' norms, product_bound"
         )
         raise ValueError(
