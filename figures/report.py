@@ -37,16 +37,16 @@ _CHANGES = (
     "planar_slice",
     "output_path",
 )
+_CONSTANTS = ("constants", "tightness", "lipschitz", "moduli", "image_bound")
 _THEORY = ("forms", "scaling", "transfer", "spaces", "arrangement", "claims")
 _LAST = ("run", "verdicts")
 
 
 def _ordered() -> list[Plate]:
-    placed = _FIRST + _CHANGES + _THEORY + _LAST
+    placed = _FIRST + _CHANGES + _CONSTANTS + _THEORY + _LAST
     others = [name for name in FIGURES if name not in placed]
-    return [
-        FIGURES[name] for name in (*_FIRST, *others, *_CHANGES, *_THEORY, *_LAST) if name in FIGURES
-    ]
+    order = (*_FIRST, *others, *_CHANGES, *_CONSTANTS, *_THEORY, *_LAST)
+    return [FIGURES[name] for name in order if name in FIGURES]
 
 
 def _about(plate: Plate, folder: Path, preset: str) -> dict[str, Any] | None:

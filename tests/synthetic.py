@@ -46,6 +46,14 @@ def _generator(label: str, rng: np.random.Generator) -> Iterator[Record]:
             {"kind": "sampled", "distances": [0.5, 6.0], "values": [0.8, 8.0], "certified": False},
         ],
     }
+    if label != "identity":
+        facts["constants[l2->l2]"] = [
+            {"method": method, "lower": None, "upper": upper, "verified": proof, "seconds": None}
+            for method, upper, proof in (
+                ("product", constant, None),
+                ("semidefinite", 0.95 * constant, True),
+            )
+        ]
     seen = {"lipschitz[l2->l2]": Interval(0.9 * constant, constant)}
     yield _record(request("modulus", label), facts, evidence=seen)
     if label == "identity":
@@ -114,10 +122,11 @@ def synthetic_records(seed: int = 0, families: bool = True) -> list[Record]:
 
 
 def all_records() -> list[Record]:
-    """Return `synthetic_records` and those of few changed pixels."""
+    """Return `synthetic_records`, those of few changed pixels and of Lipschitz constants."""
     from tests.synthetic_hamming import hamming_records
+    from tests.synthetic_lipschitz import lipschitz_records
 
-    return synthetic_records() + hamming_records()
+    return synthetic_records() + hamming_records() + lipschitz_records()
 
 
 def write_run(records: list[Record], build: Path, preset: str = "default") -> Path:

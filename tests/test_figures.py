@@ -17,9 +17,10 @@ from scipy import stats
 from empirics.record import Record
 from figures.cli import COMMANDS
 from figures.draw import draw
+from figures.plates.adversarial import extremes
 from figures.registry import FIGURES
 from figures.save import content_hash
-from figures.view import View, quantile_limits
+from figures.view import Pair, View, quantile_limits, seen_quantile
 from figures.wording import escape, interval, number
 from tests.synthetic import N, all_records, drawn_once, synthetic_records, write_run
 from theory.errors import InputError
@@ -200,6 +201,78 @@ def test_exact_laws_are_met_within_the_band(drawn: Path) -> None:
         below, above = float(row["band_below"]), float(row["band_above"])
         assert below <= float(row["exact"]) <= above
         assert float(row["bound"]) <= float(row["exact"]) + 1e-9
+
+
+def test_two_classifiers_of_a_generator_are_shown_by_their_percentiles(
+    records: list[Record],
+) -> None:
+    rng = np.random.default_rng()
+    (pair, *_) = View("default", "measured here", records, 0.05).pairs
+    pairs, quartiles = [], {}
+    for generator, count in (("one", 1), ("many", 5), ("two", 2)):
+        for i, factor in enumerate(rng.permutation(count) + 1.0):
+            radii = Radii(np.zeros(N), factor * rng.uniform(0.9, 1.0, N))
+            evidence = {**pair.record.evidence, "r_unc[l2]": radii}
+            record = dataclasses.replace(pair.record, evidence=evidence)
+            pairs.append(Pair(generator, f"{generator} {i}", record, pair.facts))
+            quartiles[f"{generator} {i}"] = np.quantile(radii.upper, 0.25)
+    shown = [p.classifier for p in extremes(pairs)]
+    many = {name: value for name, value in quartiles.items() if "many" in name}
+    assert shown[:3] == ["one 0", min(many, key=many.__getitem__), max(many, key=many.__getitem__)]
+    assert sorted(shown[3:]) == ["two 0", "two 1"]
+    assert quartiles[shown[3]] < quartiles[shown[4]]
+
+
+def test_markers_stand_at_their_own_number_of_classes(records: list[Record]) -> None:
+    view = View("default", "measured here", records, 0.05)
+    figure = FIGURES["classes"].draw(view).figure
+    curves, measured = figure.axes
+    single = [line for line in curves.get_lines() if len(line.get_xdata()) == 1]
+    at = [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in single]
+    expected = [
+        (pair.n_classes, seen_quantile(pair.radii("r_latent[l2]"))) for pair in view.all_pairs
+    ]
+    assert at == expected
+    names = [label.get_text() for label in measured.get_xticklabels()]
+    assert names == ["ppca", "vae", "half space", "argmax"]
+    # A column a pair, its generator's name below the middle of its columns.
+    places = sorted({float(line.get_xdata()[0]) for line in measured.get_lines()})
+    assert len(places) == len(expected) == 6
+    middles = [np.mean(places[:2]), np.mean(places[2:4]), *places[4:]]
+    assert measured.get_xticks() == pytest.approx(middles)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [label for label in labels if label in ("linear", "mlp", "half_space", "argmax")] == [
+        "linear",
+        "mlp",
+    ]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_test_images_that_all_share_are_shown_once(records: list[Record], shared: bool) -> None:
+    found = [record for record in records if record.request.plugin == "samples"]
+    test = found[0].arrays["test_images"]
+    if shared:
+        found = [dataclasses.replace(r, arrays={**r.arrays, "test_images": test}) for r in found]
+    made = FIGURES["samples"].draw(View("default", "measured here", found, 0.05))
+    (axes,) = made.figure.axes
+    words = [text.get_text() for text in axes.texts]
+    assert words.count("real test images") == (1 if shared else len(found))
+    assert words.count("reconstructions") == len(found) == 2
+    # Each image in its place: the first test image is drawn above or beside its words.
+    (picture,) = (image.get_array() for image in axes.images)
+    top = round(next(t.get_position()[1] for t in axes.texts if "test" in t.get_text()) - 3.5)
+    assert np.asarray(picture)[top : top + 8, :8, 0] == pytest.approx(test[0, 0])
+    assert "vae, reconstruction error 0.100, distance to training images 1.20" in words
+    assert made.caption.count("0.300") == made.caption.count("1.20") == 1
+
+
+def test_laws_say_each_thing_once(records: list[Record]) -> None:
+    figure = FIGURES["laws"].draw(View("default", "measured here", records, 0.05)).figure
+    panels = np.array(figure.axes).reshape(2, 3)
+    assert [axes.get_xlabel() for axes in panels[0]] == [""] * 3
+    assert all("distance" in axes.get_xlabel() for axes in panels[1])
+    assert [axes.get_ylabel().split("\n")[0] for axes in panels[:, 0]] == ["ppca", "vae"]
+    assert not any("\n" in axes.get_title() for axes in panels.flat)
 
 
 def test_quantile_limits_of_too_few_points_are_open() -> None:

@@ -9,8 +9,26 @@ from empirics.constants import semidefinite_constant
 from empirics.feed_forward import feed_forward
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.settings import setting
+from theory.arrays import FloatArray
 from theory.lipschitz.local import expansion_table
 from theory.modulus.expansion import ExpansionTable
+
+
+def rounded_up(values: FloatArray) -> FloatArray:
+    """Return numbers of five digits that are at least the given ones, from 0 to inf.
+
+    Examples
+    --------
+    >>> rounded_up(np.array([1.234501, 0.05, 9.99999, 0.0, np.inf])).tolist()
+    [1.2346, 0.05, 10.0, 0.0, inf]
+    """
+    found = values.copy()
+    for i in np.flatnonzero((values > 0) & np.isfinite(values)):
+        digits = 4 - int(np.floor(np.log10(values[i])))
+        short = float(f"{np.ceil(values[i] * 10.0**digits):.0f}e{-digits}")
+        # The product may have been rounded down to a whole number: then the value stays.
+        found[i] = max(short, values[i])
+    return found
 
 
 @measure("expansions")
@@ -53,5 +71,7 @@ class Expansions:
             values = np.minimum(
                 values, np.nextafter(everywhere.value * np.array(self.radii), np.inf)
             )
-        table = ExpansionTable(self.radii, tuple(map(tuple, np.sort(values.T, axis=1).tolist())))
+        # Short numbers: a table has thousands.
+        ends = tuple(tuple(np.sort(rounded_up(column)).tolist()) for column in values.T)
+        table = ExpansionTable(self.radii, ends)
         return Outcome(facts={"expansions[l2->l2]": table.to_dict()})

@@ -1,5 +1,6 @@
 """Original, in-distribution adversarial and unconstrained adversarial images side by side."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from figures import style
 from figures.mosaic import mosaic, show
 from figures.registry import Drawing, Row, figure
-from figures.view import NothingToDraw, Pair, View
+from figures.view import NothingToDraw, Pair, View, seen_quantile
 
 _EXAMPLES = 4
+_QUANTITY = "r_unc[l2]"
 _KINDS = ("original", "in_distribution", "unconstrained")
 _HEADS = ("original", "in-dist.", "unconstr.")
 
@@ -22,12 +24,28 @@ def _has_examples(pair: Pair) -> bool:
     return named and len(arrays["examples.labels"]) > 0
 
 
+def extremes(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the least and the most robust pair of each generator; a pair that is alone, once.
+
+    By the 25th percentile of the unconstrained distances that the attack found.
+    """
+    groups: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.generator, []).append(pair)
+    shown: list[Pair] = []
+    for group in groups.values():
+        ranked = sorted(group, key=lambda pair: seen_quantile(pair.radii(_QUANTITY)))
+        shown += ranked if len(ranked) == 1 else [ranked[0], ranked[-1]]
+    return shown
+
+
 @figure("adversarial", title="Adversarial images", needs=("radii",))
 def adversarial(view: View) -> Drawing:
-    """A line a generator and classifier, with a few triples each."""
-    pairs = [pair for pair in view.all_pairs if _has_examples(pair)]
-    if not pairs:
+    """Two lines a generator, its least and its most robust classifier, a few triples each."""
+    found = [pair for pair in view.all_pairs if _has_examples(pair)]
+    if not found:
         raise NothingToDraw("no adversarial images")
+    pairs = extremes(found)
     columns = min(_EXAMPLES, max(len(p.record.arrays["examples.labels"]) for p in pairs))
     drawn = style.new_figure(style.TEXT, 0.2 + 0.535 * len(pairs))
     panels = drawn.subplots(len(pairs), columns, squeeze=False)
@@ -48,7 +66,7 @@ def adversarial(view: View) -> Drawing:
     engine = drawn.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
     engine.set(h_pad=0.01, hspace=0.0, w_pad=0.04)
-    return Drawing(drawn, rows, {"pairs": len(pairs)}, _CAPTION)
+    return Drawing(drawn, rows, {"pairs": len(pairs), "of_pairs": len(found)}, _CAPTION)
 
 
 def _draw_triple(axes: Axes, pair: Pair, i: int, heads: bool) -> Row:
@@ -88,5 +106,8 @@ def _distance(arrays: dict[str, Any], name: str, i: int) -> float | None:
 _CAPTION = (
     "Triples of an image $g(z)$, the nearest image found in the range of the generator with another"
     " label, and the nearest image found anywhere with another label. Below each: the label that"
-    " the classifier gives it, and its $\\ell_2$ distance from the original."
+    " the classifier gives it, and its $\\ell_2$ distance from the original. The originals are the"
+    " first points of each class in turn. Of each generator's classifiers two are shown: the one"
+    " of the smallest 25th percentile of the unconstrained distances found, then the one of the"
+    " largest."
 )

@@ -3,9 +3,9 @@
 import numpy as np
 
 from figures import style
-from figures.markers import draw_percentiles, legend_below, look_of
+from figures.markers import Percentile, draw_percentiles, legend_below, new_panels
 from figures.registry import Drawing, Row, Value, figure
-from figures.view import QUARTILE, NothingToDraw, Pair, View
+from figures.view import QUARTILE, NothingToDraw, View
 from theory.claims.fawzi2018 import equiprobable_quantile_upper_bound
 from theory.gaussian import mean_survival
 from theory.modulus import LipschitzModulus
@@ -26,9 +26,7 @@ def classes(view: View) -> Drawing:
     pairs = [pair for pair in view.all_pairs if _QUANTITY in pair.quantities]
     if not pairs:
         raise NothingToDraw("no latent radii")
-    known = look_of(pairs)
-    drawn = style.new_figure(style.TEXT, 2.75)
-    axes = drawn.subplots()
+    drawn, axes, beside = new_panels()
     ks = np.unique(np.round(np.geomspace(2, 1000, 120)))
     rows: list[Row] = []
     quartiles, medians = (equiprobable_quantile_upper_bound(q, LATENT, ks) for q in (QUARTILE, 0.5))
@@ -42,32 +40,31 @@ def classes(view: View) -> Drawing:
             {"series": f"bound, {name}", "x": int(k), "upper": float(v)}
             for k, v in zip(ks, curve, strict=True)
         ]
-    groups: dict[int, list[tuple[Pair, float]]] = {}
-    for pair in pairs:
-        groups.setdefault(pair.n_classes, []).append((pair, 1.0))
     axes.set_xscale("log")
-    rows += draw_percentiles(axes, view, groups, _QUANTITY, known, 0.075)
+    shown = [Percentile(pair.n_classes, pair) for pair in pairs]
+    rows += draw_percentiles(axes, beside, view, shown, _QUANTITY)
+    beside.set_ylim(0, None)
     axes.set_xlim(1.7, 1000)
     axes.set_ylim(0, None)
     axes.set_xticks(_TICKS, [str(tick) for tick in _TICKS])
     axes.minorticks_off()
-    axes.set_xlabel("$K$, number of classes (bound: of equal mass)")
+    axes.set_xlabel("$K$, number of classes (lines: of equal mass)")
     axes.set_ylabel("$r_{\\mathrm{latent}}$, latent $\\ell_2$ distance")
-    legend_below(axes, known, 4)
+    legend_below(axes, shown)
     numbers: dict[str, Value] = {
         f"bound_q25_{k}": float(equiprobable_quantile_upper_bound(QUARTILE, LATENT, k))
-        for k in sorted({2, 10, 100, 1000, *groups})
+        for k in sorted({2, 10, 100, 1000, *(point.x for point in shown)})
     }
     numbers |= {"bound_mean_10": float(10 * mean_survival(0.1))}
     return Drawing(drawn, rows, numbers, _CAPTION)
 
 
 _CAPTION = (
-    "Upper bounds on the 25th percentile, the median and the mean of the latent robustness of any"
-    " classifier with $K$ classes of equal mass (lines), and the measured 25th percentile of every"
-    " classifier: marker, the distances that the attack found; solid bar, up to their upper 95%"
-    " confidence limit; dashed bar, down to what is certified (hollow marker: nothing is). Markers"
-    " of one $K$ are drawn side by side, each with a black dash at the 25th percentile's bound for"
-    " the classifier's own class masses. More classes leave less room for robustness; classes that"
-    " are not of equal mass leave more."
+    "Left: upper bounds on the 25th percentile, the median and the mean of the latent robustness of"
+    " any classifier with $K$ classes of equal mass (lines), and the measured 25th percentile of"
+    " every classifier (markers, hollow where nothing is certified). Right: these percentiles one"
+    " by one, the classifiers of one generator together: marker, the distances that the attack"
+    " found; solid bar, up to their upper 95% confidence limit; dashed bar, down to what is"
+    " certified; black dash, the 25th percentile's bound for the classifier's own class masses."
+    " More classes leave less room for robustness; classes that are not of equal mass leave more."
 )

@@ -8,9 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from figures import style
 from figures.curves import draw_law
+from figures.moduli import label_decades
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import CERTIFIED, QUARTILE, SAMPLED, Pair, View, quantile_limits, seen_quantile
 from figures.wording import symbol
@@ -125,7 +127,7 @@ def laws(view: View) -> Drawing:
     groups = view.by_generator()
     quantities = list(dict.fromkeys(q for pair in view.pairs for q in pair.quantities))
     known = style.looks(pair.classifier for pair in view.pairs)
-    height = 0.75 + 1.62 * len(groups)
+    height = 0.95 + 1.3 * len(groups)
     drawn = style.new_figure(style.TEXT, height)
     panels = drawn.subplots(len(groups), len(quantities), squeeze=False, sharey=True)
     rows: list[Row] = []
@@ -142,25 +144,27 @@ def laws(view: View) -> Drawing:
             for outcome in Outcome:
                 key = f"{generator}.{quantity}.{outcome.replace(' ', '_').lower()}"
                 numbers[key] = counts.get(outcome, 0)
-            _dress(axes, generator, quantity, grid, log)
-            axes.set_title(
-                f"{generator}   ${symbol(quantity)}$\n{_count_words(counts) or 'no bound'}",
-                fontsize=7.5,
-                linespacing=1.25,
-            )
-        line[0].set_ylabel(r"$\Pr(r \leq \eta)$")
+            _dress(axes, grid, log)
+            axes.set_title(f"${symbol(quantity)}$: {_count_words(counts) or 'no bound'}")
+        line[0].set_ylabel(f"{generator}\n" + r"$\Pr(r \leq \eta)$", linespacing=1.4)
+    for quantity, axes in zip(quantities, panels[-1], strict=True):
+        axes.set_xlabel(f"$\\eta$, {SPACE[quantity.startswith('r_latent')]}")
     drawn.legend(handles=_legend(known), loc="outside lower center", ncols=4, columnspacing=1.4)
     numbers |= {"level": view.level, "laws": view.n_laws, "band": view.band(int(numbers["n"] or 1))}
     return Drawing(drawn, rows, numbers, _caption(view, numbers))
 
 
-def _dress(axes: Axes, generator: str, quantity: str, grid: FloatArray, log: bool) -> None:
+def _dress(axes: Axes, grid: FloatArray, log: bool) -> None:
+    low, high = float(grid[0]), float(grid[-1])
     if log:
         axes.set_xscale("log")
-    axes.set_xlim(float(grid[0]), float(grid[-1]))
+        label_decades(axes.xaxis, low, high)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlim(low, high)
     axes.set_ylim(0, 1.02)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "¼", "½", "¾", "1"])
-    axes.set_xlabel(f"$\\eta$, {SPACE[quantity.startswith('r_latent')]}")
 
 
 def _legend(known: dict[str, style.Look]) -> list[Any]:
@@ -184,7 +188,8 @@ def _caption(view: View, numbers: dict[str, Value]) -> str:
         f" {view.n_laws} laws at once with probability {1 - view.alpha:g}. The marker is the 25th"
         " percentile with its confidence interval, hollow where its lower end is 0. Where the"
         " bounds of the classifiers differ visibly, because their class masses do, each carries its"
-        " classifier's mark; where the two kinds of bound coincide only one is seen. A curve that"
-        " lies above the bound with its whole band confirms the theorem; the bound from the"
-        " sampled modulus is not rigorous. Outcomes are those with the certified modulus."
+        " classifier's mark; where the two kinds of bound coincide only one is seen. Above each"
+        " panel: outcomes with the certified modulus; HOLDS is a law that lies above the bound with"
+        " its whole band from where the bound is four bands high to where two are left above it."
+        " The bound from the sampled modulus is not rigorous."
     )

@@ -59,6 +59,10 @@ def run(view: View) -> Table:
     numbers["alpha_percent"] = round(100 * view.alpha, 9)
     numbers["confidence_percent"] = round(100 * (1 - view.alpha), 9)
     numbers["pairs"] = len(view.pairs)
+    classified = [pair.generator for pair in view.all_pairs]
+    numbers["pairs_generators"] = _joined(classified)
+    known = [dimensions[label] for label in classified if label in dimensions]
+    numbers["pairs_latent_dimension"] = _joined(known)
     subjects = [pair.record.request.subject for pair in view.pairs]
     numbers["pairs_data"] = _joined([s["data"]["name"] for s in subjects if "data" in s])
     numbers["families"] = len(view.families)
