@@ -8,7 +8,7 @@ import pytest
 
 from tests.relu_nets import random_network
 from theory.arrays import FloatArray
-from theory.lipschitz.activations.curved import Sigmoid
+from theory.lipschitz.activations import Sigmoid
 from theory.lipschitz.feed_forward import FeedForward
 from theory.lipschitz.local import (
     certified_expansion,

@@ -15,8 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from theory.arrays import FloatArray
-from theory.lipschitz.activations import LeakyReLU
-from theory.lipschitz.activations.curved import Sigmoid
+from theory.lipschitz.activations import LeakyReLU, Sigmoid
 from theory.lipschitz.feed_forward import FeedForward, Stage
 from theory.lipschitz.local import (
     bisected_bound,
