@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from empirics.adversary.batch import flat_norm
+from empirics.adversary.projection import jacobian, metric, sequential_projection
 from empirics.attacks import ATTACKS
-from empirics.attacks.minimal import minimal, minimal_candidates
-from empirics.attacks.projection import jacobian, metric, sequential_projection
-from empirics.attacks.registry import flat_norm
+from empirics.attacks.candidates import minimal_candidates
 from empirics.seeds import torch_stream
 
 
@@ -82,34 +82,6 @@ def test_projection_reaches_the_exact_distance_of_a_linear_model(seed: int) -> N
     nearest = torch.stack([flat_norm(c - x) for c in candidates]).amin(dim=0)
     assert (nearest >= exact).all()
     assert (nearest <= exact * (1 + 1e-5)).all()
-
-
-@pytest.mark.parametrize("shape", [(4,), (1, 4, 4)])
-def test_minimal_on_linear_models(shape: tuple[int, ...]) -> None:
-    model, weight = linear_model(7, shape, 5)
-    x = torch.randn(60, *shape, generator=torch_stream(7, "x"))
-    y = model(x).argmax(dim=1)
-    y[0] = (y[0] + 1) % 5  # misclassified already
-    points, radii = minimal(model, x, y, stream=torch_stream(7, "starts"), restarts=1)
-    assert radii[0] == 0
-    assert torch.equal(points[0], x[0])
-    assert (model(points).argmax(dim=1) != y).all()
-    exact = exact_distance(model, weight, x)[1:]
-    ratio = radii[1:].double().numpy() / exact
-    assert ratio.min() >= 1 - 1e-5
-    assert np.median(ratio) <= 1 + 1e-5
-    assert ratio.max() <= 1.02
-
-
-def test_minimal_says_infinity_where_nothing_is_found() -> None:
-    constant = nn.Linear(4, 2)
-    with torch.no_grad():
-        constant.weight.zero_()
-        constant.bias.copy_(torch.tensor([1.0, 0.0]))
-    x, y = torch.randn(5, 4, generator=torch_stream(0, "x")), torch.zeros(5, dtype=torch.long)
-    points, radii = minimal(constant, x, y, stream=torch_stream(0, "starts"))
-    assert torch.isinf(radii).all()
-    assert torch.equal(points, x)
 
 
 def test_projection_in_the_metric_of_an_embedding() -> None:

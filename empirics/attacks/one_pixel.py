@@ -2,7 +2,12 @@
 
 import torch
 
-from empirics.attacks.registry import Model, attack
+from empirics.adversary.batch import Model
+from empirics.adversary.checks import Box, checked
+from empirics.adversary.evolution import Evolution, evolved
+from empirics.adversary.goal import Goal
+from empirics.adversary.sparse import check_images
+from empirics.attacks.registry import attack
 
 _CROSSED = 3
 """Individuals that make a child: x_a + F (x_b - x_c)."""
@@ -19,12 +24,18 @@ def one_pixel(
     population: int = 400,
     iterations: int = 100,
     scale: float = 0.5,
+    at_once: int | None = None,
+    local: bool = False,
+    box: Box | None = None,
+    targets: torch.Tensor | None = None,
     stream: torch.Generator | None = None,
 ) -> torch.Tensor:
     """Return points that differ from x in one pixel and have another label; x where none was found.
 
-    Untargeted: the probability of the label is minimised. A child replaces its parent if it is
-    fitter; there is no crossover; an image is given up as soon as its label has changed.
+    Black box, the budget is one pixel with all its channels. The probability of the label is
+    minimised, or that of the target maximised. A child replaces its parent if it is fitter; there
+    is no crossover; an image is finished as soon as a candidate has a wanted label. `few_pixels`
+    has the paper's start and stop.
 
     Parameters
     ----------
@@ -39,58 +50,41 @@ def one_pixel(
         Candidates, and generations after the first.
     scale : float
         F, the factor of differences.
+    at_once : int, optional
+        About so many candidates in a call of the model, but never less than a population; by
+        default as many as suit the device.
+    local : bool
+        Whether an `nn.Sequential` of convolutions and pooling computes only the features that the
+        pixel changes: the same logits but for rounding, in a fraction of the time.
+    box : tuple of float, optional
+        Range of x; instead of low and high it is also that of the new value.
+    targets : Tensor, shape (n,), optional
+        Labels to reach.
     stream : torch.Generator, optional
+        Without it the stream of seed 0. A single image draws from the stream itself, several from
+        streams of their own.
+
+    Raises
+    ------
+    InputError
+        If the inputs, labels, targets or the model's values are not as above.
 
     References
     ----------
     Su, Vargas and Sakurai, One pixel attack for fooling deep neural networks (IEEE Trans. Evol.
     Comput. 23, 2019).
     """
-    found = x.clone()
-    for i in range(len(x)):
-        found[i] = _evolve(model, x[i], y[i], low, high, population, iterations, scale, stream)
-    return found
+    checked(model, x, y, box=box, targets=targets)
+    check_images("one_pixel", x)
+    low, high = (low, high) if box is None else box
 
+    def first(own: torch.Generator) -> torch.Tensor:
+        # Columns: row, column, then the new value of each channel.
+        return torch.rand(population, 2 + x.shape[1], generator=own)
 
-def _evolve(
-    model: Model,
-    image: torch.Tensor,
-    label: torch.Tensor,
-    low: float,
-    high: float,
-    population: int,
-    iterations: int,
-    scale: float,
-    stream: torch.Generator | None,
-) -> torch.Tensor:
-    channels, height, width = image.shape
-    size = torch.tensor([height, width], dtype=torch.float32)
-    # Columns: row, column, then the new value of each channel, all as fractions of their range.
-    parents = torch.rand(population, 2 + channels, generator=stream)
+    def picks(own: torch.Generator) -> torch.Tensor:
+        chance = torch.rand(population, population, generator=own)
+        return chance.topk(_CROSSED, dim=1).indices
 
-    def made(genes: torch.Tensor) -> torch.Tensor:
-        at = (genes[:, :2] * size).long().minimum(size.long() - 1)
-        images = image.repeat(len(genes), 1, 1, 1)
-        values = low + (high - low) * genes[:, 2:]
-        images[torch.arange(len(genes)), :, at[:, 0], at[:, 1]] = values.to(image)
-        return images
-
-    def fitness(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        with torch.no_grad():
-            logits = model(images)
-        changed = (logits.argmax(dim=1) != label).nonzero()
-        hit = images[int(changed[0, 0])] if len(changed) else None
-        return logits.softmax(dim=1)[:, label].cpu(), hit
-
-    costs, hit = fitness(made(parents))
-    for _ in range(iterations):
-        if hit is not None:
-            return hit
-        picks = torch.rand(population, population, generator=stream).topk(_CROSSED, dim=1).indices
-        a, b, c = (parents[picks[:, k]] for k in range(_CROSSED))
-        children = (a + scale * (b - c)).clamp(0.0, 1.0)
-        new, hit = fitness(made(children))
-        better = new < costs
-        parents = torch.where(better[:, None], children, parents)
-        costs = torch.where(better, new, costs)
-    return image if hit is None else hit
+    evolution = Evolution(first, picks, low, high, 1, iterations, scale, None, at_once, local)
+    return evolved(model, x, Goal(y, targets), evolution, stream)

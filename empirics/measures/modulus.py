@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from empirics.attacks.registry import flat_norm, scale
+from empirics.adversary.batch import flat_norm, scale
 from empirics.constants import Effort, lipschitz_constants
 from empirics.devices import precise
 from empirics.plugins import Context, Outcome, Subject, measure

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from empirics.attacks.minimal import PUSHES, minimal_candidates, pushed
-from empirics.attacks.projection import metric
-from empirics.attacks.registry import flat_norm
+from empirics.adversary.batch import flat_norm
+from empirics.adversary.projection import metric
+from empirics.attacks.candidates import PUSHES, minimal_candidates, pushed
 from empirics.certificates import Certifier, Points
 from empirics.devices import precise
 from empirics.plugins import Context, Outcome, Subject, measure

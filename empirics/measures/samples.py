@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from empirics.attacks.registry import flat_norm
+from empirics.adversary.batch import flat_norm
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.progress import progress
 from empirics.settings import setting

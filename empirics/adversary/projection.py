@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import torch
 
-from empirics.attacks.registry import Model, margin
+from empirics.adversary.batch import Model
+from empirics.adversary.checks import Box
+from empirics.adversary.goal import Goal, within
+from empirics.adversary.half_space import nearest_in_half_space, norms, room_against
 
 Embedding = Callable[[torch.Tensor], torch.Tensor]
 _OVERSHOOT = 1e-6
@@ -15,11 +18,11 @@ _AT_REST = 1e-4
 
 
 def _margin_and_normal(
-    model: Model, point: torch.Tensor, label: torch.Tensor
+    model: Model, point: torch.Tensor, goal: Goal
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the margin of `label` over its strongest rival, (n,), and its gradient, (n, d)."""
+    """Return by how much the goal is missed, (n,), and the gradient of that, (n, d)."""
     point = point.detach().requires_grad_(True)
-    value = margin(model(point), label)
+    value = goal.margin(model(point))
     (gradient,) = torch.autograd.grad(value.sum(), point)
     return value.detach(), gradient
 
@@ -53,6 +56,9 @@ def sequential_projection(
     *,
     embed: Embedding | None = None,
     steps: int = 25,
+    p: float = 2,
+    box: Box | None = None,
+    targets: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return adversarial points at most as far from `origin` as `point`, usually locally nearest.
 
@@ -73,37 +79,47 @@ def sequential_projection(
         Distances are |embed(p) - embed(origin)|, images flattened; by default |p - origin|.
     steps : int
         At most so many steps.
+    p : float
+        1, 2 or inf: the norm of distances; with `embed` 2.
+    box : tuple of float, optional
+        (low, high) of each coordinate, where `point` lies already; not with `embed`.
+    targets : Tensor, shape (n,), optional
+        The labels to be kept: a point of another label is returned unchanged.
 
     References
     ----------
     The projection step is DeepFool's (Moosavi-Dezfooli et al., CVPR 2016) taken from the origin,
-    as in FAB (Croce and Hein, ICML 2020), in the metric of the embedding.
+    as in FAB (Croce and Hein, ICML 2020), in the metric of the embedding or within the box.
     """
 
     def image_of(p: torch.Tensor) -> torch.Tensor:
         return p if embed is None else embed(p).flatten(1)
 
     target = image_of(origin)
+    everywhere = Goal(label, targets)
     point = point.clone()
-    distance = (image_of(point) - target).norm(dim=1)
+    distance = norms(image_of(point) - target, p)
     # Points that no longer gain are at rest, and only the others are worked on.
-    active = torch.nonzero(_changed(model, point, label))[:, 0]
+    active = torch.nonzero(_changed(model, point, everywhere))[:, 0]
     for _ in range(steps):
         if not len(active):
             break
-        here, leave = point[active], label[active]
-        step = _step(model, here, leave, target[active], embed)
+        here, goal = point[active], everywhere.of(active)
+        if p == 2 and box is None:
+            step = _step(model, here, goal, target[active], embed)
+        else:
+            step = _step_within(model, here, goal, target[active], p, box)
         reached = torch.zeros(len(active)).to(here)
         beyond = torch.ones_like(reached)
-        reached = torch.where(_changed(model, here + step, leave), beyond, reached)
+        reached = torch.where(_changed(model, within(here + step, box), goal), beyond, reached)
         for _ in range(_BISECTIONS):
             middle = (reached + beyond) / 2
-            inside = _changed(model, here + middle[:, None] * step, leave)
+            inside = _changed(model, within(here + middle[:, None] * step, box), goal)
             reached = torch.where(inside, middle, reached)
             beyond = torch.where(inside, beyond, middle)
-        trial = here + reached[:, None] * step
-        trial_distance = (image_of(trial) - target[active]).norm(dim=1)
-        better = (trial_distance < distance[active]) & _changed(model, trial, leave)
+        trial = within(here + reached[:, None] * step, box)
+        trial_distance = norms(image_of(trial) - target[active], p)
+        better = (trial_distance < distance[active]) & _changed(model, trial, goal)
         gain = torch.where(better, 1 - trial_distance / distance[active], 0.0)
         point[active] = torch.where(better[:, None], trial, here)
         distance[active] = torch.where(better, trial_distance, distance[active])
@@ -111,21 +127,31 @@ def sequential_projection(
     return point
 
 
-def _changed(model: Model, point: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+def _changed(model: Model, point: torch.Tensor, goal: Goal) -> torch.Tensor:
     with torch.no_grad():
-        changed: torch.Tensor = model(point).argmax(dim=1) != label
-    return changed
+        return goal.reached(model(point))
+
+
+def _step_within(
+    model: Model, point: torch.Tensor, goal: Goal, origin: torch.Tensor, p: float, box: Box | None
+) -> torch.Tensor:
+    """Return the steps to the nearest points of the linearised boundaries in a box, (n, d)."""
+    value, normal = _margin_and_normal(model, point, goal)
+    at_origin = value + (normal * (origin - point)).sum(dim=1)
+    excess = (at_origin * (1 + _OVERSHOOT)).clamp_min(0)
+    offset = nearest_in_half_space(normal, excess, room_against(normal, origin, box), p)
+    return origin + offset - point
 
 
 def _step(
     model: Model,
     point: torch.Tensor,
-    label: torch.Tensor,
+    goal: Goal,
     target: torch.Tensor,
     embed: Embedding | None,
 ) -> torch.Tensor:
     """Return the solution of the linearised problem at each point, shape (n, d)."""
-    value, normal = _margin_and_normal(model, point, label)
+    value, normal = _margin_and_normal(model, point, goal)
     if embed is None:
         offset = point - target
         free, across = -offset, normal

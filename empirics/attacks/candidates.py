@@ -1,14 +1,11 @@
-"""The strongest search for a nearest point with another label: restarts, then a polish each."""
-
-import copy
+"""Candidates for a nearest point with another label in l2: restarts, then a polish each."""
 
 import torch
-from torch import nn
 
+from empirics.adversary.batch import Model
+from empirics.adversary.projection import Embedding, sequential_projection
 from empirics.attacks.ddn import ddn
 from empirics.attacks.deepfool import deepfool
-from empirics.attacks.projection import Embedding, sequential_projection
-from empirics.attacks.registry import Model, flat_norm
 from empirics.devices import precise
 
 PUSHES = (0.0, 1e-6, 4e-6, 2e-5, 1e-4, 1e-3)
@@ -93,58 +90,3 @@ def minimal_candidates(
         )
         for start in starts
     ]
-
-
-def minimal(
-    model: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    *,
-    stream: torch.Generator,
-    restarts: int = 5,
-    steps: int = 40,
-    polish_steps: int = 40,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the nearest points found with a label other than y, and their l2 distances.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Inputs (n, ...) to logits (n, K), in the precision of x.
-    x, y : Tensor
-        Inputs (n, ...) and labels (n,).
-    stream, restarts, steps, polish_steps
-        As in `minimal_candidates`.
-
-    Returns
-    -------
-    points, radii : Tensor
-        Shapes of x and (n,). Every point's label was seen to change; where none was found the
-        point is x and the radius +inf; a point whose label is not y already has radius 0.
-    """
-    precise_model = copy.deepcopy(model).to(precise(x.device), torch.float64)
-    candidates = minimal_candidates(
-        lambda p: model(p.reshape(-1, *x.shape[1:])),
-        lambda p: precise_model(p.reshape(-1, *x.shape[1:])),
-        x.flatten(1),
-        y,
-        stream=stream,
-        restarts=restarts,
-        steps=steps,
-        polish_steps=polish_steps,
-    )
-    best = x.clone()
-    with torch.no_grad():
-        wrong = model(x).argmax(dim=1) != y
-        radii = torch.where(wrong, 0.0, torch.inf).to(x)
-        for candidate in candidates:
-            pending = ~wrong
-            for push in PUSHES:
-                moved = pushed(x.flatten(1).to(candidate), candidate, push)
-                point = moved.to(x).reshape(x.shape)
-                changed = pending & (model(point).argmax(dim=1) != y)
-                distance = flat_norm(point - x)
-                closer = changed & (distance < radii)
-                best[closer], radii[closer] = point[closer], distance[closer]
-                pending = pending & ~changed
-    return best, radii

@@ -1,0 +1,226 @@
+"""A minimal l0 attack: greedy growth, then exchanges with one change fewer (this library's own)."""
+
+import torch
+
+from empirics.adversary.batch import Model, margin
+from empirics.adversary.checks import Box, checked
+from empirics.adversary.goal import Goal
+from empirics.attacks.registry import attack
+
+_OVERSHOOT = 1.1
+"""Without a box a feature goes so much farther than the linearised boundary asks for."""
+
+
+@attack("greedy_l0")
+def greedy_l0(
+    model: Model,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    rivals: int = 2,
+    shortlist: int = 5,
+    patience: int = 10,
+    tenure: int = 4,
+    box: Box | None = None,
+    targets: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return points that differ from x in few features and have another label; x where none was.
+
+    White box, minimal l0. Towards each of the nearest rivals of the label, a point grows by the
+    feature whose change, to an end of the box, raises the rival's lead most: the gradient proposes
+    a shortlist, the model decides. Then, again and again, the least useful change is taken back
+    and another one made, with a tabu list, until one change fewer suffices. With a patience of 0
+    there is the growth alone, at about a tenth of the time.
+
+    Parameters
+    ----------
+    model : callable
+        Inputs (n, ...) to logits (n, K).
+    x, y : Tensor
+        Inputs (n, ...) and labels (n,).
+    rivals : int
+        Labels that an image grows towards, those with the largest logits; without targets only.
+    shortlist : int
+        Features that the model tries in each step.
+    patience : int
+        Exchanges without a gain after which an image is finished.
+    tenure : int
+        Exchanges for which a feature that was taken back stays out, and one that was added in.
+    box : tuple of float, optional
+        Lowest and highest value of a feature; without it a feature goes as far as the linearised
+        boundary.
+    targets : Tensor, shape (n,), optional
+        Labels to reach.
+
+    Returns
+    -------
+    Tensor
+        Shape of x.
+
+    Raises
+    ------
+    InputError
+        If the inputs, labels, targets or the model's values are not as above.
+
+    References
+    ----------
+    Growth as in Hajri, Cesaire, Combey, Lamprier and Gallinari, Stochastic sparse adversarial
+    attacks (ICTAI 2021), without the noise; tabu search: Glover, ORSA J. Comput. 1 (1989).
+    """
+    checked(model, x, y, box=box, targets=targets)
+
+    def flat_model(p: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = model(p.reshape(-1, *x.shape[1:]))
+        return logits
+
+    search = _Search(flat_model, x.flatten(1), Goal(y, targets), box, rivals)
+    search.grow(shortlist)
+    search.exchange(shortlist, patience, tenure)
+    return search.best.reshape(x.shape)
+
+
+class _Search:
+    """Rows that go towards one rival each; all rows of an image share its best point.
+
+    Attributes
+    ----------
+    x, best : Tensor, shape (n, d)
+        The images, and the best points found.
+    counts : Tensor, shape (n,)
+        Changes of the best points; d + 1 where nothing was found.
+    image, rival : Tensor, shape (m,)
+        Of each row: its image, and the label it goes towards.
+    point : Tensor, shape (m, d)
+        Where each row is.
+    """
+
+    def __init__(
+        self, model: Model, x: torch.Tensor, goal: Goal, box: Box | None, rivals: int
+    ) -> None:
+        self.model, self.x, self.goal, self.box = model, x, goal, box
+        self.best = x.clone()
+        self.counts = torch.full((len(x),), x.shape[1] + 1, device=x.device)
+        with torch.no_grad():
+            logits = model(x)
+        image = (logits.argmax(dim=1) == goal.y).nonzero()[:, 0]
+        if goal.targets is None:
+            others = logits[image].scatter(1, goal.y[image, None], -torch.inf)
+            rival = others.topk(min(rivals, logits.shape[1] - 1), dim=1).indices
+        else:
+            rival = goal.targets[image, None]
+        self.image = image.repeat_interleave(rival.shape[1])
+        self.rival = rival.flatten()
+        self.point = x[self.image]
+
+    def grow(self, shortlist: int) -> None:
+        """Add changes to all rows, one a step, until a row of each image has succeeded."""
+        grown = [(self.image[:0], self.rival[:0], self.point[:0])]
+        while len(self.image):
+            changed = self._changed()
+            stuck = ~self._add(changed, shortlist)
+            found = self.counts[self.image] <= self.x.shape[1]
+            grown.append((self.image[found], self.rival[found], self.point[found]))
+            self._keep(~(found | stuck))
+        self.image, self.rival, self.point = map(torch.cat, zip(*grown, strict=True))
+
+    def exchange(self, shortlist: int, patience: int, tenure: int) -> None:
+        """Look for a success with one change fewer, until `patience` exchanges gained nothing."""
+        # The steps until which a feature stays as it is in x, and until which it stays changed.
+        out = torch.zeros(self.point.shape, dtype=torch.long, device=self.point.device)
+        in_ = out.clone()
+        gained = torch.zeros_like(self.counts)
+        step = 0
+        while True:
+            busy = (self.counts[self.image] > 1) & (step < gained[self.image] + patience)
+            self._keep(busy)
+            out, in_ = out[busy], in_[busy]
+            if not len(self.image):
+                return
+            step += 1
+            before, point = self.counts.clone(), self.point.clone()
+            self._take_back(in_ >= step)
+            removed = (point != self.point) & ~self._changed()
+            out[removed] = step + tenure
+            point = self.point.clone()
+            self._add(self._changed() | (out >= step), shortlist)
+            in_[self.point != point] = step + tenure
+            gained[self.counts < before] = step
+
+    def _keep(self, rows: torch.Tensor) -> None:
+        self.image, self.rival, self.point = self.image[rows], self.rival[rows], self.point[rows]
+
+    def _changed(self) -> torch.Tensor:
+        return self.point != self.x[self.image]
+
+    def _leads(self, rows: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """Return the lead of each row's rival over the label, or of its target over all."""
+        if self.goal.targets is not None:
+            return margin(logits, self.rival[rows])
+        own = self.goal.y[self.image[rows]]
+        leads = logits.gather(1, self.rival[rows, None]) - logits.gather(1, own[:, None])
+        return leads[:, 0]
+
+    def _add(self, barred: torch.Tensor, shortlist: int) -> torch.Tensor:
+        """Make one change more in each row; return in which rows there was one, shape (m,)."""
+        rows = torch.arange(len(self.point), device=self.point.device)
+        point = self.point.detach().requires_grad_(True)
+        lead = self._leads(rows, self.model(point))
+        (gradient,) = torch.autograd.grad(lead.sum(), point)
+        if self.box is None:
+            tiny = torch.finfo(gradient.dtype).tiny
+            rate = gradient.sign() * gradient.abs().clamp_min(tiny)
+            end = self.point + _OVERSHOOT * lead.detach().abs()[:, None] / rate
+            gain = gradient.abs()
+        else:
+            low, high = self.box
+            end = torch.where(gradient > 0, high, low).to(gradient)
+            gain = gradient * (end - self.point)
+        # A change that changes nothing would go on for ever.
+        gain = gain.masked_fill(barred | (gain <= 0), -torch.inf)
+        best, chosen = gain.topk(min(shortlist, gain.shape[1]), dim=1)
+        self._move(rows, chosen, end.gather(1, chosen), best > -torch.inf)
+        return best[:, 0] > -torch.inf
+
+    def _take_back(self, fixed: torch.Tensor) -> None:
+        """Take changes back, the least useful first, until two fewer than in the best are left."""
+        while True:
+            changed = self._changed()
+            rows = (changed.sum(dim=1) > self.counts[self.image] - 2).nonzero()[:, 0]
+            if not len(rows):
+                return
+            changed = changed[rows]
+            free = changed & ~fixed[rows]
+            free = torch.where(free.any(dim=1, keepdim=True), free, changed)
+            width = int(free.sum(dim=1).max())
+            real, chosen = free.to(torch.int8).topk(width, dim=1)
+            self._move(rows, chosen, self.x[self.image[rows]].gather(1, chosen), real > 0)
+
+    def _move(
+        self, rows: torch.Tensor, chosen: torch.Tensor, values: torch.Tensor, real: torch.Tensor
+    ) -> None:
+        """Make the best of the moves of each row, and keep the point if it is its image's best.
+
+        rows (m,); features chosen and their new values, and whether it is a move at all: (m, s).
+        """
+        m, s = chosen.shape
+        tried = self.point[rows][:, None].repeat(1, s, 1)
+        here, there = torch.arange(m, device=rows.device), chosen[:, :, None]
+        values = torch.where(real, values, self.point[rows].gather(1, chosen))
+        tried.scatter_(2, there, values[:, :, None])
+        many = rows.repeat_interleave(s)
+        with torch.no_grad():
+            logits = self.model(tried.reshape(m * s, -1))
+        leads = self._leads(many, logits).reshape(m, s).masked_fill(~real, -torch.inf)
+        reached = self.goal.of(self.image[many]).reached(logits).reshape(m, s) & real
+        leads = torch.where(reached, torch.inf, leads)
+        top = leads.argmax(dim=1)
+        self.point[rows] = tried[here, top]
+        self._record(rows[reached[here, top]])
+
+    def _record(self, rows: torch.Tensor) -> None:
+        """Keep those of these adversarial rows that have fewer changes than their images' best."""
+        counts = self._changed()[rows].sum(dim=1)
+        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+            image = self.image[row]
+            if count < self.counts[image]:
+                self.best[image], self.counts[image] = self.point[row], count
