@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import linprog, lsq_linear
+from scipy.optimize import linprog, lsq_linear, minimize
 from torch import nn
 
+from empirics.adversary.cuts import nearest_in_half_spaces, walk
 from empirics.adversary.goal import Goal
 from empirics.adversary.half_space import nearest_in_half_space, norms, room_against
 from empirics.adversary.lp_balls import onto_ball
@@ -23,6 +24,8 @@ from empirics.attacks.fmn import fmn
 from empirics.attacks.registry import Attack
 from empirics.attacks.strongest import BUDGETS, minimal
 from empirics.seeds import torch_stream
+from empirics.trace import relu_network
+from theory.distance.exact import exact as exact_distance
 from theory.errors import InputError
 
 INF = math.inf
@@ -358,6 +361,85 @@ def test_thorough_finds_what_a_grid_finds(p: float) -> None:
             gridded = on_a_grid(model, x[i], int(y[i]), p, reach, 201)
             # The grid cannot be nearer than the exact distance.
             assert radii[i] <= gridded * 1.005
+
+
+def test_thorough_is_exact_on_small_nets_and_never_worse_than_standard() -> None:
+    ratios: list[float] = []
+    for seed in (70, 80):
+        model = nn.Sequential(linear(seed, (8,), 16), nn.ReLU(), linear(seed + 1, (16,), 4))
+        model.double().requires_grad_(False)
+        x = torch.randn(10, 8, generator=torch_stream(seed, "x"), dtype=torch.float64)
+        y = model(x).argmax(dim=1)
+        standard, thorough = (
+            minimal(model, x, y, p=2, budget=b)[1] for b in ("standard", "thorough")
+        )
+        assert (thorough <= standard).all()
+        network = relu_network(model, (8,))
+        for i in range(10):
+            optimum = exact_distance(network, x[i].numpy(), p=2, label=int(y[i]))
+            assert thorough[i] >= optimum.lower * (1 - 1e-9)
+            ratios.append(thorough[i].item() / optimum.upper)
+    assert np.quantile(ratios, 0.95) <= 1.005
+
+
+@pytest.mark.parametrize("box", [None, (0.0, 1.0)])
+def test_nearest_points_of_several_half_spaces_against_a_solver(
+    box: tuple[float, float] | None,
+) -> None:
+    rng = np.random.default_rng(1)
+    compared = 0
+    for _ in range(25):
+        d, count = int(rng.integers(3, 9)), int(rng.integers(1, 5))
+        origin, inside = rng.random(d), rng.random(d)
+        normals, offsets = np.zeros((4, d)), np.zeros(4)
+        normals[:count] = rng.normal(size=(count, d))
+        offsets[:count] = -normals[:count] @ inside - 0.01
+        stacked = (torch.from_numpy(a)[None] for a in (origin, normals, offsets))
+        found = nearest_in_half_spaces(*stacked, box)[0].numpy()
+        best = minimize(
+            lambda z, home=origin: ((z - home) ** 2).sum(),
+            inside,
+            jac=lambda z, home=origin: 2 * (z - home),
+            bounds=None if box is None else [box] * d,
+            constraints={
+                "type": "ineq",
+                "fun": lambda z, n=normals, o=offsets: -n @ z - o,
+                "jac": lambda z, n=normals: -n,
+            },
+            method="SLSQP",
+            options={"ftol": 1e-14},
+        )
+        if not best.success:
+            continue
+        compared += 1
+        assert (normals @ found + offsets).max() <= 1e-4
+        if box is not None:
+            assert found.min() >= box[0]
+            assert found.max() <= box[1]
+        assert np.linalg.norm(found - origin) == pytest.approx(best.fun**0.5, rel=1e-3, abs=1e-5)
+    assert compared > 15
+
+
+def test_cuts_without_a_common_point_fall_back_on_the_first() -> None:
+    normals = torch.tensor([[[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]])
+    offsets = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
+    found = nearest_in_half_spaces(torch.zeros(1, 2), normals, offsets)
+    assert torch.allclose(found, torch.tensor([[-1.0, 0.0]]), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_walk_ends_in_the_kink_where_single_projections_stall(dtype: torch.dtype) -> None:
+    # Label 1 where both coordinates exceed 1: the nearest point to 0 is the corner.
+    def corner(points: torch.Tensor) -> torch.Tensor:
+        return torch.stack([torch.zeros_like(points[:, 0]), points.amin(dim=1) - 1], dim=1)
+
+    start = torch.tensor([[1.2, 3.0], [5.0, 1.1], [0.0, 0.0]], dtype=dtype)
+    origin, goal = torch.zeros_like(start), Goal(torch.zeros(3, dtype=torch.long))
+    for box in (None, (0.0, 6.0)):
+        found = walk(corner, origin, start, goal, steps=10, box=box)
+        assert torch.equal(found[2], start[2])
+        assert (corner(found)[:2].argmax(dim=1) == 1).all()
+        assert torch.allclose(found[:2], torch.ones(2, 2, dtype=dtype), atol=1e-4)
 
 
 def test_more_work_is_never_worse_in_the_mean() -> None:

@@ -1,103 +1,26 @@
 """The strongest search for a nearest adversarial point: many short descents, the best ones on."""
 
-from dataclasses import dataclass
-
 import torch
 
 from empirics.adversary.batch import Model
 from empirics.adversary.checks import Box, checked
+from empirics.adversary.cuts import walk
 from empirics.adversary.descent import Schedule, descend
 from empirics.adversary.goal import Goal, within
 from empirics.adversary.half_space import norms
+from empirics.adversary.plan import BUDGETS, Plan
 from empirics.adversary.projection import sequential_projection
 from empirics.seeds import torch_stream
 from theory.errors import InputError, nearest
 
+__all__ = ["BUDGETS", "minimal"]
+
 _FAR = Schedule(steps=30, stride=(1.0, 0.1), gamma=(0.6, 0.01))
 """For points that no other descent has found: the radius grows more than a millionfold."""
 _SHAKE = 0.3
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much work a search does.
-
-    Attributes
-    ----------
-    first : Schedule
-        The descent to any other label, from the origin.
-    rivals : int
-        Further descents: to each of the labels with the largest logits.
-    probe : Schedule
-        Of these.
-    margin : float
-        A probe that ends within this factor of the nearest point is followed up.
-    pursuit : Schedule
-        How.
-    samples : int
-        Random points within the distance of the nearest point, looked at and not descended from.
-    shakes : int
-        Descents from the nearest point, randomly moved.
-    shake : Schedule
-        Of these.
-    polish : Schedule
-        Of the nearest point at last.
-    projections : int
-        Steps of sequential projection after that.
-    """
-
-    first: Schedule
-    rivals: int
-    probe: Schedule
-    margin: float
-    pursuit: Schedule
-    samples: int
-    shakes: int
-    shake: Schedule
-    polish: Schedule
-    projections: int
-
-
-_FINE = (0.01, 5e-4)
-BUDGETS = {
-    "quick": Plan(
-        first=Schedule(25),
-        rivals=3,
-        probe=Schedule(12, gamma=(0.2, 0.02)),
-        margin=1.1,
-        pursuit=Schedule(12, (0.3, 0.01), _FINE),
-        samples=3,
-        shakes=0,
-        shake=Schedule(20, (0.5, 0.01), (0.02, 5e-4)),
-        polish=Schedule(13, (0.1, 0.005), _FINE),
-        projections=1,
-    ),
-    "standard": Plan(
-        first=Schedule(40),
-        rivals=5,
-        probe=Schedule(20, gamma=(0.15, 0.01)),
-        margin=1.15,
-        pursuit=Schedule(25, (0.3, 0.01), _FINE),
-        samples=60,
-        shakes=3,
-        shake=Schedule(30, (0.5, 0.01), (0.02, 5e-4)),
-        polish=Schedule(30, (0.1, 0.003), (0.01, 2e-4)),
-        projections=10,
-    ),
-    "thorough": Plan(
-        first=Schedule(100),
-        rivals=9,
-        probe=Schedule(30, gamma=(0.1, 0.005)),
-        margin=1.3,
-        pursuit=Schedule(40, (0.3, 0.01), _FINE),
-        samples=300,
-        shakes=10,
-        shake=Schedule(40, (0.5, 0.01), (0.02, 5e-4)),
-        polish=Schedule(60, (0.1, 0.002), (0.01, 1e-4)),
-        projections=40,
-    ),
-}
-"""Gradients of the batch: about 100, 350 and 1,000."""
+_OUT = 1.05
+_AT_ONCE = 1024
+"""Points that are descended from together, unless the batch itself has more."""
 
 
 class _Search:
@@ -160,6 +83,7 @@ class _Search:
         rows = self.found()
         self.run(rows, self.goal.of(rows), self.best[rows], plan.polish)
         self._project(plan.projections)
+        self._scatter(plan, stream)
 
     def _noise(self, stream: torch.Generator) -> torch.Tensor:
         noise = torch.randn(self.origin.shape, generator=stream, dtype=self.origin.dtype)
@@ -178,12 +102,59 @@ class _Search:
         nearer = torch.nonzero(self.distance < before)[:, 0]
         self.run(nearer, self.goal.of(nearer), self.best[nearer], plan.pursuit)
 
+    def _scatter(self, plan: Plan, stream: torch.Generator) -> None:
+        """Descend from random starts, and walk on from all that is found: other basins."""
+        rows = self.found()
+        if not len(rows):
+            return
+        at_once = max(1, _AT_ONCE // len(rows))
+        for begin in range(0, plan.starts, at_once):
+            copies = rows.repeat(min(at_once, plan.starts - begin))
+            self._descend_and_walk(copies, self.goal.of(copies), plan, stream)
+        if plan.labels and self.goal.targets is None:
+            for some in torch.split(self._rivals(plan.labels)[rows].T, at_once):
+                copies = rows.repeat(len(some))
+                self._descend_and_walk(
+                    copies, Goal(self.goal.y[copies], some.flatten()), plan, stream
+                )
+        if plan.walk:
+            self.run(rows, self.goal.of(rows), self.best[rows], plan.polish)
+            self._walk(rows, self.best[rows], 2 * plan.walk)
+
+    def _descend_and_walk(
+        self, rows: torch.Tensor, goal: Goal, plan: Plan, stream: torch.Generator
+    ) -> None:
+        origin = self.origin[rows]
+        noise = torch.randn(origin.shape, generator=stream, dtype=origin.dtype).to(origin.device)
+        reach = _OUT * self.distance[rows] / norms(noise, self.p)
+        start = within(origin + reach[:, None] * noise, self.box)
+        points, _ = descend(self.model, origin, goal, start, plan.scattered, p=self.p, box=self.box)
+        self._walk(rows, points, plan.walk)
+
+    def _walk(self, rows: torch.Tensor, points: torch.Tensor, steps: int) -> None:
+        """Walk from points of the rows, which may be repeated as a whole; keep the nearest."""
+        origin, goal = self.origin[rows], self.goal.of(rows)
+        if self.p == 2:
+            points = walk(self.model, origin, points, goal, steps=steps, box=self.box)
+        else:
+            points = self._projected(rows, points, steps)
+        with torch.no_grad():
+            reached = goal.reached(self.model(points))
+        distance = torch.where(reached, norms(points - origin, self.p), torch.inf)
+        single = len(torch.unique(rows))
+        copy = distance.reshape(-1, single).argmin(dim=0)
+        chosen = copy * single + torch.arange(single, device=copy.device)
+        self.offer(rows[chosen], points[chosen])
+
+    def _rivals(self, count: int) -> torch.Tensor:
+        """Return the other labels with the largest logits, shape (n, count) or fewer."""
+        others = self.logits.scatter(1, self.goal.y[:, None], -torch.inf)
+        return others.topk(min(count, others.shape[1] - 1), dim=1).indices
+
     def _race(self, plan: Plan) -> None:
         """Try the likeliest other labels one by one, and go on where that is promising."""
-        others = self.logits.scatter(1, self.goal.y[:, None], -torch.inf)
-        count = min(plan.rivals, others.shape[1] - 1)
-        ranked = others.topk(count, dim=1).indices
-        for k in range(count if others.shape[1] > 2 else 0):
+        ranked = self._rivals(plan.rivals)
+        for k in range(ranked.shape[1] if self.logits.shape[1] > 2 else 0):
             rows = torch.nonzero(self.distance > 0)[:, 0]
             rival = Goal(self.goal.y, ranked[:, k])
             points, distance = self.run(rows, rival.of(rows), self.origin[rows], plan.probe)
@@ -192,20 +163,21 @@ class _Search:
 
     def _project(self, steps: int) -> None:
         rows = self.found()
-        if not len(rows) or not steps:
-            return
+        if len(rows) and steps:
+            self.offer(rows, self._projected(rows, self.best[rows], steps))
+
+    def _projected(self, rows: torch.Tensor, points: torch.Tensor, steps: int) -> torch.Tensor:
         goal = self.goal.of(rows)
-        points = sequential_projection(
+        return sequential_projection(
             self.model,
             self.origin[rows],
-            self.best[rows],
+            points,
             goal.y,
             steps=steps,
             p=self.p,
             box=self.box,
             targets=goal.targets,
         )
-        self.offer(rows, points)
 
 
 def minimal(
@@ -223,7 +195,9 @@ def minimal(
 
     A descent to any other label, short ones to each of the likeliest labels, of which the
     promising are followed up, descents from the best point randomly moved, and projections onto
-    the linearised boundary. A batch that does not fit in memory is halved.
+    the linearised boundary. The thorough search does all that the standard one does, and then
+    descends from random starts and walks along the boundary, in l2 past its kinks.
+    A batch that does not fit in memory is halved.
 
     Parameters
     ----------
