@@ -3,12 +3,11 @@
 import argparse
 import os
 from collections import Counter
-from importlib import resources
 from pathlib import Path
 
 from empirics.check import judge_records, theorem_violated, verdicts_json
 from empirics.preset_files import fingerprint, read_preset
-from empirics.store import Store, own_records, preset_records, write_safely
+from empirics.store import Store, own_records, preset_records, write_frozen, write_safely
 from theory.command import (
     EXIT_FINE,
     EXIT_UNMEASURED,
@@ -98,10 +97,8 @@ def _freeze(arguments: argparse.Namespace) -> int:
     records, source = own_records(name, arguments.build)
     if source == "frozen":
         raise InputError(f"'{name}' was not run here: `advbounds run {name}` makes its records")
-    folder = resources.files("empirics") / "frozen"
-    path = Path(str(folder)) / f"{name}.jsonl"
     kept = [record for record in records if record.request.action == "measure"]
-    write_safely(path, "".join(record.to_line() + "\n" for record in kept).encode())
+    path = write_frozen(name, kept)
     log(f"{path}: {len(kept)} records, {path.stat().st_size // 1024} KiB")
     return EXIT_FINE
 

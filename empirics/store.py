@@ -1,6 +1,7 @@
 """Where records live: a JSON file each, its arrays beside it; a kill at any moment loses none."""
 
 import json
+import lzma
 import os
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -131,19 +132,36 @@ class Store:
         return len(written["records"]) if whole else None
 
 
+def frozen_path(preset: str) -> Path:
+    """Return where the committed records of a preset are: a compressed line each."""
+    return Path(str(resources.files("empirics"))) / "frozen" / f"{preset}.jsonl.xz"
+
+
+def write_frozen(preset: str, records: Sequence[Record]) -> Path:
+    """Commit the records of a preset, and return the file; equal records have equal bytes."""
+    path = frozen_path(preset)
+    text = "".join(record.to_line() + "\n" for record in records)
+    write_safely(path, lzma.compress(text.encode(), preset=9))
+    return path
+
+
 def read_frozen(preset: str) -> list[Record] | None:
     """Return the committed records of a preset, or None if there are none.
 
     Raises
     ------
     InputError
-        If a line was changed or cut short.
+        If the file or a line was changed or cut short.
     """
-    path = resources.files("empirics") / "frozen" / f"{preset}.jsonl"
+    path = frozen_path(preset)
     if not path.is_file():
         return None
+    try:
+        text = lzma.decompress(path.read_bytes()).decode()
+    except (lzma.LZMAError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: damaged file: {error}") from error
     records = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
             records.append(Record.from_line(line))
         except ValueError as error:

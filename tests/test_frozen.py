@@ -1,19 +1,21 @@
 """The committed records are those of today's preset, are judged alike, and are small."""
 
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
 from empirics.check import judge_records
 from empirics.config import load_preset
 from empirics.plan import plan
-from empirics.store import read_frozen
+from empirics.store import frozen_path, read_frozen
+from theory.errors import InputError
 from theory.evidence import Radii
 
 FROZEN = sorted(
-    item.name.removesuffix(".jsonl")
+    item.name.removesuffix(".jsonl.xz")
     for item in (resources.files("empirics") / "frozen").iterdir()
-    if item.name.endswith(".jsonl")
+    if item.name.endswith(".jsonl.xz")
 )
 
 
@@ -34,8 +36,7 @@ def test_frozen_records_are_those_of_the_preset(name: str, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("name", FROZEN)
 def test_frozen_records_are_small_and_whole(name: str) -> None:
-    path = resources.files("empirics") / "frozen" / f"{name}.jsonl"
-    assert len(path.read_bytes()) < 3 * 2**19
+    assert len(frozen_path(name).read_bytes()) < 2**20
     for record in read_frozen(name) or []:
         for seen in record.evidence.values():
             if isinstance(seen, Radii) and record.request.plugin == "radii":
@@ -47,3 +48,13 @@ def test_no_theorem_is_violated_by_the_main_job() -> None:
     outcomes = {(v.status, v.outcome) for v in judge_records(records, 0.05)}
     assert ("proved", "VIOLATED") not in outcomes
     assert ("proved", "HOLDS") in outcomes
+
+
+def test_a_damaged_file_is_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cut.jsonl.xz"
+    path.write_bytes(frozen_path("depth").read_bytes()[:-40])
+    monkeypatch.setattr("empirics.store.frozen_path", lambda _: path)
+    with pytest.raises(InputError, match=r"cut\.jsonl\.xz: damaged file"):
+        read_frozen("cut")

@@ -29,7 +29,7 @@ def test_contents(wheel: Path) -> None:
         sources = (p for p in (ROOT / folder).rglob("*") if p.suffix in {".py", ".toml", ".typed"})
         assert {str(p.relative_to(ROOT)) for p in sources} <= names
     assert "empirics/presets/default.toml" in names
-    assert "empirics/frozen/default.jsonl" in names
+    assert "empirics/frozen/default.jsonl.xz" in names
     tops = {name.partition("/")[0] for name in names}
     assert {t for t in tops if not t.endswith(".dist-info")} == {"theory", "empirics", "figures"}
 
