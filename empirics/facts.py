@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from empirics.record import NAMING_ROLES, Record
+from empirics.record import Record, part_labels
 from theory.errors import InputError
 from theory.modulus import modulus_from_dict
 
@@ -50,5 +50,4 @@ def facts_about(subject: Mapping[str, Any], records: Iterable[Record]) -> dict[s
 
 def subject_label(subject: Mapping[str, Any]) -> str:
     """Return "generator · classifier", with the parts that the subject has."""
-    parts = [subject[role]["label"] for role in NAMING_ROLES if role in subject]
-    return " · ".join(parts)
+    return " · ".join(part_labels(subject))

@@ -1,5 +1,6 @@
 """From a preset to the requests it stands for; nothing is loaded or trained here."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ _TRAINED_WITH = {
     "image_classifier": ("image_classifier",),
 }
 """The parts that decide the weights of each role."""
+_GROUPS = ("classifiers", "classifier_pair", "image_classifiers")
+"""Roles of several classifiers at once."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Cell:
     request : Request
     parts : mapping from str to Part
         By role.
+    group : tuple of Part
+        The classifiers of a measure that speaks of several.
     measure : MeasurePlugin or None
         None for a training.
     """
@@ -34,6 +39,12 @@ class Cell:
     request: Request
     parts: Mapping[str, Part] = field(repr=False)
     measure: MeasurePlugin | None = None
+    group: tuple[Part, ...] = ()
+
+    @property
+    def member_role(self) -> str:
+        """The role of each classifier of the group."""
+        return "classifier" if "generator" in self.parts else "image_classifier"
 
 
 def _subject(preset: Preset, parts: Mapping[str, Part], on_data: bool) -> dict[str, Any]:
@@ -56,13 +67,35 @@ def _trainings(preset: Preset, role: str, parts: Mapping[str, Part]) -> list[Cel
 def _measurements(preset: Preset, parts: Mapping[str, Part], on_data: bool) -> list[Cell]:
     cells = []
     for name, plugin in preset.measures.items():
-        spoken_of = set(plugin.roles) & {"generator", "classifier", "image_classifier"}
+        spoken_of = set(plugin.roles) & {"generator", "classifier", "image_classifier", *_GROUPS}
         if spoken_of != parts.keys() - {"teacher"} or (plugin.needs_data and not on_data):
             continue
         wanted = {role: part for role, part in parts.items() if role in plugin.roles}
         subject = _subject(preset, wanted, on_data)
         request = Request("measure", name, describe(plugin), subject, preset.seed)
         cells.append(Cell(request, wanted, plugin))
+    return cells
+
+
+def _of_groups(
+    preset: Preset, parts: Mapping[str, Part], classifiers: tuple[Part, ...]
+) -> list[Cell]:
+    """Return the cells of the measures that speak of several classifiers at once."""
+    cells = []
+    generated = "generator" in parts
+    for name, plugin in preset.measures.items():
+        groups: list[tuple[Part, ...]] = []
+        if ("classifiers" if generated else "image_classifiers") in plugin.roles:
+            groups = [classifiers] if classifiers else []
+        elif generated and "classifier_pair" in plugin.roles:
+            groups = list(itertools.combinations(classifiers, 2))
+        wanted = {role: part for role, part in parts.items() if role in plugin.roles}
+        key = "classifiers" if generated else "image_classifiers"
+        for group in groups:
+            members = {key: [part.identity() for part in group]}
+            subject = {**_subject(preset, wanted, on_data=True), **members}
+            request = Request("measure", name, describe(plugin), subject, preset.seed)
+            cells.append(Cell(request, {**parts}, plugin, group))
     return cells
 
 
@@ -86,10 +119,12 @@ def plan(preset: Preset) -> list[Cell]:
             parts = {**labeller, **alone, "classifier": classifier}
             cells += _trainings(preset, "classifier", parts)
             cells += _measurements(preset, parts, on_data=True)
+        cells += _of_groups(preset, {**labeller, **alone}, preset.classifiers)
     for classifier in preset.image_classifiers:
         parts = {"image_classifier": classifier}
         cells += _trainings(preset, "image_classifier", parts)
         cells += _measurements(preset, parts, on_data=True)
+    cells += _of_groups(preset, {}, preset.image_classifiers)
     for family in preset.families:
         alone = {"generator": family.generator}
         cells += _measurements(preset, alone, on_data=False)

@@ -6,7 +6,7 @@ their allowed ranges. There is no list to edit.
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
@@ -15,6 +15,7 @@ from torch import nn
 from empirics.data import Dataset
 from empirics.record import Arrays, Evidence
 from empirics.seeds import torch_stream
+from empirics.settings import identity
 from theory.registry import Registry
 
 ImageShape = tuple[int, ...]
@@ -99,6 +100,8 @@ class Subject:
         Shapes.
     teacher, classifier : nn.Sequential or None
         Images to logits; None where the measure's subject has none.
+    classifiers : mapping from str to nn.Sequential
+        By label, where the measure's subject is several of them.
     class_masses : tuple of float or None
         Exact masses, known for closed-form families only.
     exact_law : mapping or None
@@ -114,6 +117,7 @@ class Subject:
     n_classes: int | None = None
     class_masses: tuple[float, ...] | None = None
     exact_law: Mapping[str, Any] | None = None
+    classifiers: Mapping[str, nn.Sequential] = field(default_factory=dict)
 
 
 class MeasurePlugin(Protocol):
@@ -121,7 +125,11 @@ class MeasurePlugin(Protocol):
 
     revision: ClassVar[int]
     roles: ClassVar[tuple[str, ...]]
-    """The parts of a subject it speaks of: ("data", "generator", "classifier")."""
+    """The parts of a subject it speaks of: ("data", "generator", "classifier").
+
+    "classifiers" are all those of one generator at once, "classifier_pair" every two of them, and
+    "image_classifiers" all that a preset trains on the images themselves.
+    """
     needs_data: ClassVar[bool]
     """Whether it compares with a data set, which closed-form families do not have."""
 
@@ -158,5 +166,4 @@ measure = functools.partial(_into, MEASURES)
 
 def describe(plugin: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return a plug-in's settings and revision as JSON values: part of a request's identity."""
-    settings = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plugin).items()}
-    return {**settings, "revision": plugin.revision}
+    return {**identity(plugin), "revision": plugin.revision}

@@ -25,8 +25,19 @@ def canonical_json(value: Any) -> str:  # noqa: ANN401
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-NAMING_ROLES = ("generator", "classifier", "image_classifier")
-"""The parts by whose labels a subject is called."""
+_NAMING_ROLES = ("generator", "classifier", "image_classifier")
+_GROUP_ROLES = ("classifiers", "image_classifiers")
+
+
+def part_labels(subject: Mapping[str, Any]) -> list[str]:
+    """Return what a subject is called by: the labels of its generator and of its classifiers."""
+    labels = [
+        part["label"] if isinstance(part, Mapping) else str(part)
+        for role in _NAMING_ROLES
+        if (part := subject.get(role)) is not None
+    ]
+    groups = [subject[role] for role in _GROUP_ROLES if role in subject]
+    return labels + [" + ".join(part["label"] for part in group) for group in groups]
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,8 @@ class Request:
     settings : mapping
         The measure's settings, all of them, JSON values.
     subject : mapping
-        What it is done to, by role: "data", "teacher" and those of `NAMING_ROLES`.
+        What it is done to, by role: "data", "teacher", "generator", "classifier",
+        "image_classifier"; or several, as lists: "classifiers", "image_classifiers".
     seed : int
         Root of the random streams.
     """
@@ -78,13 +90,8 @@ class Request:
     @property
     def title(self) -> str:
         """A short name for progress lines and messages: "radii · vae · mlp"."""
-        labels = [
-            part["label"] if isinstance(part, Mapping) else str(part)
-            for role in NAMING_ROLES
-            if (part := self.subject.get(role)) is not None
-        ]
         head = self.plugin if self.action == "measure" else f"{self.action} {self.plugin}"
-        return " · ".join([head, *labels])
+        return " · ".join([head, *part_labels(self.subject)])
 
 
 @dataclass(frozen=True)

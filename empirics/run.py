@@ -154,14 +154,17 @@ class Workshop:
     def _subject(self, cell: Cell) -> Subject:
         parts, on_data = cell.parts, "data" in cell.request.subject
         modules = {role: self.module(role, parts, on_data=on_data) for role in parts}
-        if "image_classifier" in parts:
+        role = cell.member_role
+        group = {part.label: self.module(role, {**parts, role: part}) for part in cell.group}
+        if "generator" not in parts:
             return Subject(
                 data=self.data,
                 generator=nn.Sequential(nn.Identity()),
                 latent_dimension=math.prod(self.data.image_shape),
                 image_shape=self.data.image_shape,
                 n_classes=self.data.n_classes,
-                classifier=modules["image_classifier"],
+                classifier=modules.get("image_classifier"),
+                classifiers=group,
             )
         dimension = parts["generator"].plugin.latent_dimension
         plugin = parts["classifier"].plugin if "classifier" in parts else None
@@ -172,6 +175,7 @@ class Workshop:
             n_classes=self.data.n_classes if on_data else getattr(plugin, "n_classes", None),
             class_masses=getattr(plugin, "class_masses", None),
             exact_law=getattr(plugin, "exact_law", None),
+            classifiers=group,
             **modules,
         )
 

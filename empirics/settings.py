@@ -24,11 +24,27 @@ def setting(
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
+    later: bool = False,
 ) -> Any:  # noqa: ANN401
-    """Return a dataclass field with a default and an allowed range."""
-    limits = {"at_least": at_least, "above": above, "at_most": at_most}
+    """Return a dataclass field with a default and an allowed range.
+
+    One that was added later enters the identity of a request only where it is not at its default:
+    what was measured before it existed keeps its name.
+    """
+    limits = {"at_least": at_least, "above": above, "at_most": at_most, "later": later or None}
     metadata = {name: limit for name, limit in limits.items() if limit is not None}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def identity(settings: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the settings that name a request, as JSON values."""
+    named: dict[str, Any] = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if "later" in field.metadata and value == field.default:
+            continue
+        named[field.name] = list(value) if isinstance(value, tuple) else value
+    return named
 
 
 def _type_name(kind: Any) -> str:  # noqa: ANN401

@@ -8,13 +8,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from empirics.adversary.checks import Box
 from empirics.attacks.pgd import pgd
 from empirics.plugins import Context, Outcome
 from empirics.progress import progress
 from empirics.settings import setting
+from theory.errors import InputError, nearest
 
 Batches = Callable[[int, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
 """(size, stream) -> images and labels on the device."""
+
+
+_BOXES: dict[str, Box | None] = {"l2": None, "linf": (0.0, 1.0)}
 
 
 class TrainingError(RuntimeError):
@@ -35,9 +40,19 @@ class Training:
         Images of the data set are moved by up to this many pixels in each direction, batch by
         batch; generated ones are not.
     adversarial_radius : float
-        l2 radius of the PGD examples it is trained on; 0 trains normally.
+        Radius of the PGD examples it is trained on; 0 trains normally.
     adversarial_steps : int
         PGD steps for each of them.
+    adversarial_norm : str
+        "l2", or "linf" within the range of pixels, [0, 1].
+    adversarial_ramp : float
+        First part of the steps, over which the radius grows linearly: large linf radii are not
+        learnt from untrained weights otherwise.
+
+    Raises
+    ------
+    InputError
+        If the norm is not one of these.
     """
 
     steps: int = setting(1500, at_least=1)
@@ -46,6 +61,15 @@ class Training:
     shift: int = setting(0, at_least=0)
     adversarial_radius: float = setting(0.0, at_least=0)
     adversarial_steps: int = setting(5, at_least=1)
+    adversarial_norm: str = setting("l2", later=True)
+    adversarial_ramp: float = setting(0.0, at_least=0, at_most=1, later=True)
+
+    def __post_init__(self) -> None:
+        if self.adversarial_norm not in _BOXES:
+            raise InputError(
+                f"adversarial_norm '{self.adversarial_norm}' is not known;"
+                f" {nearest(self.adversarial_norm, _BOXES)}"
+            )
 
 
 def initialise(module: nn.Module, stream: torch.Generator) -> None:
@@ -127,7 +151,9 @@ def fit_classifier(
     """
     images_stream, adversary = context.stream("batches"), context.stream("adversary")
 
-    def loss_of_step(_: int) -> torch.Tensor:
+    ramp = settings.adversarial_ramp * settings.steps
+
+    def loss_of_step(step: int) -> torch.Tensor:
         images, labels = batches(settings.batch, images_stream)
         if settings.adversarial_radius:
             module.requires_grad_(False)
@@ -135,9 +161,11 @@ def fit_classifier(
                 module,
                 images,
                 labels,
-                radius=settings.adversarial_radius,
+                radius=settings.adversarial_radius * min(1.0, (step + 1) / max(ramp, 1.0)),
                 steps=settings.adversarial_steps,
                 stream=adversary,
+                norm=settings.adversarial_norm,
+                box=_BOXES[settings.adversarial_norm],
             )
             module.requires_grad_(True)
         return nn.functional.cross_entropy(module(images), labels)

@@ -158,6 +158,7 @@ def test_a_residual_block_adds_its_input() -> None:
         ("mlp", {"activation": "gelu"}, "activation 'gelu'"),
         ("mlp", {"median_filter": 2}, "odd"),
         ("conv", {"pooling": "mean"}, "pooling 'mean'"),
+        ("lenet", {"adversarial_norm": "l_inf"}, "did you mean 'linf'"),
     ],
 )
 def test_settings_that_are_not_known(name: str, settings: dict[str, object], said: str) -> None:
@@ -168,7 +169,12 @@ def test_settings_that_are_not_known(name: str, settings: dict[str, object], sai
 def test_shapes_that_do_not_fit() -> None:
     with pytest.raises(ConfigError, match="hidden"):
         read_settings(CLASSIFIERS["mlp"], {"hidden": [3, 0]}, "here")
-    for name, settings in (("mlp", {"median_filter": 3}), ("conv", {}), ("residual", {})):
+    for name, settings in (
+        ("mlp", {"median_filter": 3}),
+        ("conv", {}),
+        ("residual", {}),
+        ("lenet", {}),
+    ):
         with pytest.raises(InputError, match="images"):
             CLASSIFIERS[name](**settings).build((7,), 2)
     with pytest.raises(InputError, match="two channel counts"):
@@ -184,6 +190,7 @@ LEARNERS: list[tuple[str, dict[str, object], float]] = [
     ("conv", {"pooling": "max", "channels": (6, 8)}, 0.85),
     ("conv", {"pooling": "median", "channels": (6, 8)}, 0.85),
     ("residual", {"channels": (8, 12)}, 0.75),
+    ("lenet", {"channels": (6, 8), "hidden": 32}, 0.85),
 ]
 
 

@@ -40,6 +40,7 @@ class SmallConvolutional(Training):
     pooling: str = setting("stride")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.pooling not in ("stride", *_POOLS):
             raise InputError(
                 f"conv: pooling '{self.pooling}' is not known;"

@@ -51,6 +51,7 @@ class MultiLayerPerceptron(Training):
     median_filter: int = setting(0, at_least=0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.activation not in _ACTIVATIONS:
             raise InputError(
                 f"mlp: activation '{self.activation}' is not known;"
