@@ -30,7 +30,7 @@ def fit_decoder(
     steps: int,
     batch: int,
     learning_rate: float,
-    penalty: Callable[[nn.Sequential], torch.Tensor] | None = None,
+    penalty: Callable[[nn.Sequential, int], torch.Tensor] | None = None,
 ) -> Outcome:
     """Train a decoder in place on the evidence lower bound.
 
@@ -51,7 +51,7 @@ def fit_decoder(
     steps, batch, learning_rate
         Adam with a cosine schedule.
     penalty : callable, optional
-        Added to the loss at each step.
+        Of the decoder and the number of the step; added to the loss.
 
     References
     ----------
@@ -64,7 +64,7 @@ def fit_decoder(
     images = torch.from_numpy(data.train_images).to(context.device)
     draws = context.stream("batches")
 
-    def loss_of_step(_: int) -> torch.Tensor:
+    def loss_of_step(step: int) -> torch.Tensor:
         chosen = images[torch.randint(len(images), (batch,), generator=draws)]
         mean, log_variance = encoder(chosen).chunk(2, dim=1)
         noise = torch.randn(mean.shape, generator=draws).to(mean)
@@ -72,10 +72,11 @@ def fit_decoder(
         square = (decoded - chosen).square().mean()
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
         loss: torch.Tensor = pixels / 2 * square.log() + divergence
-        return loss if penalty is None else loss + penalty(module)
+        return loss if penalty is None else loss + penalty(module, step)
 
-    parameters = [*module.parameters(), *encoder.parameters()]
-    losses = optimise(iter(parameters), loss_of_step, steps, learning_rate, context.title)
+    modules = {"decoder": module, "encoder": encoder}
+    streams = {"batches": draws}
+    losses = optimise(modules, loss_of_step, steps, learning_rate, context, streams)
     return Outcome(
         facts={"final_loss": float(losses[-max(1, steps // 20) :].mean())},
         arrays={"loss": curve(losses)},

@@ -7,6 +7,7 @@ their allowed ranges. There is no list to edit.
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
@@ -34,12 +35,15 @@ class Context:
         What the progress bars say.
     scope : tuple of str
         First names of every stream: the id of the request, so that no two requests share one.
+    snapshot : Path or None
+        Where a long training keeps its state, to go on after a kill.
     """
 
     device: torch.device
     seed: int
     title: str
     scope: tuple[str, ...] = ()
+    snapshot: Path | None = None
 
     def stream(self, *names: str) -> torch.Generator:
         """Return a random stream that belongs to this work and these names alone."""

@@ -84,7 +84,8 @@ class Workshop:
     def _train(self, request: Request, parts: Mapping[str, Part]) -> Outcome:
         role, data = request.plugin, self.data
         part = parts[role]
-        context = Context(self.device, request.seed, request.title, (request.id,))
+        snapshot = self.store.snapshot(request)
+        context = Context(self.device, request.seed, request.title, (request.id,), snapshot)
         module = self._build(role, part, data.image_shape, data.n_classes)
         initialise(module, context.stream("initial weights"))
         if role == "generator":
@@ -97,6 +98,7 @@ class Workshop:
             )
             outcome = fit_classifier(module, batches, part.plugin, context)
         save_weights(module, self.store.checkpoint(request))
+        snapshot.unlink(missing_ok=True)
         self._modules[request.id] = module
         return outcome
 

@@ -61,6 +61,10 @@ class Store:
         """Return where the weights of a training are kept."""
         return self.root / "checkpoints" / f"{request.id}.safetensors"
 
+    def snapshot(self, request: Request) -> Path:
+        """Return where the state of a training in progress is kept."""
+        return self.root / "checkpoints" / f"{request.id}.training"
+
     def put(self, record: Record) -> None:
         """Write a record; the JSON file comes last, so that a record that is there is whole."""
         data, packed = record.to_parts()

@@ -1,7 +1,7 @@
 """Training of classifiers, on real or on generated images, normally or adversarially."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from empirics.attacks.pgd import pgd
 from empirics.plugins import Context, Outcome
 from empirics.progress import progress
 from empirics.settings import setting
+from empirics.snapshot import Snapshot
 from theory.errors import InputError, nearest
 
 Batches = Callable[[int, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
@@ -96,23 +97,47 @@ def shifted(images: torch.Tensor, most: int, stream: torch.Generator) -> torch.T
 
 
 def optimise(
-    parameters: Iterator[nn.Parameter],
+    modules: Mapping[str, nn.Module],
     loss_of_step: Callable[[int], torch.Tensor],
     steps: int,
     learning_rate: float,
-    title: str,
+    context: Context,
+    streams: Mapping[str, torch.Generator],
 ) -> np.ndarray:
     """Run Adam with a cosine schedule and return the loss at each step, shape (steps,).
+
+    A training that was killed goes on where it was last kept, to the same weights.
+
+    Parameters
+    ----------
+    modules : mapping from str to nn.Module
+        What is trained.
+    loss_of_step : callable
+        From the number of the step.
+    steps, learning_rate
+        Of Adam.
+    context : Context
+    streams : mapping from str to torch.Generator
+        Those that the loss draws from.
 
     Raises
     ------
     TrainingError
-        If the loss is not finite.
+        If the loss is not finite; the last good state is kept.
     """
+    parameters = [parameter for module in modules.values() for parameter in module.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     losses = np.empty(steps, dtype=np.float32)
-    for step in progress(range(steps), title):
+    snapshot = Snapshot(
+        context.snapshot,
+        modules=modules,
+        optimisers={"adam": optimiser},
+        schedules={"adam": schedule},
+        streams=streams,
+    )
+    done = snapshot.resume(losses)
+    for step in progress(range(done, steps), context.title):
         loss = loss_of_step(step)
         losses[step] = loss.item()
         if not math.isfinite(losses[step]):
@@ -121,6 +146,7 @@ def optimise(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
+        snapshot.keep(step + 1, losses)
     return losses
 
 
@@ -171,7 +197,12 @@ def fit_classifier(
         return nn.functional.cross_entropy(module(images), labels)
 
     losses = optimise(
-        module.parameters(), loss_of_step, settings.steps, settings.learning_rate, context.title
+        {"classifier": module},
+        loss_of_step,
+        settings.steps,
+        settings.learning_rate,
+        context,
+        {"batches": images_stream, "adversary": adversary},
     )
     module.eval().requires_grad_(False)
     tail = losses[-max(1, len(losses) // 20) :]

@@ -64,10 +64,9 @@ class LipschitzVAE(VariationalAutoEncoder):
 
     def fit(self, module: nn.Sequential, data: Dataset, context: Context) -> Outcome:
         """Train decoder and encoder; only the decoder is kept."""
-        steps = iter(range(self.steps))
 
-        def penalty(decoder: nn.Sequential) -> torch.Tensor:
-            if next(steps) % self.every:
+        def penalty(decoder: nn.Sequential, step: int) -> torch.Tensor:
+            if step % self.every:
                 return torch.zeros((), device=context.device)
             weights = [each.weight for each in decoder if isinstance(each, nn.Linear)]
             excess = (stagewise_constant(weights) / self.constant).log().relu()
