@@ -1,13 +1,17 @@
 """Sub-commands of the empirical layer: run, check, freeze. Torch is imported only by `run`."""
 
+from __future__ import annotations
+
 import argparse
 import os
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from empirics.check import judge_records, theorem_violated, verdicts_json
 from empirics.preset_files import fingerprint, read_preset
 from empirics.store import Store, own_records, preset_records, write_frozen, write_safely
+from empirics.times import freeze
 from theory.command import (
     EXIT_FINE,
     EXIT_UNMEASURED,
@@ -17,6 +21,9 @@ from theory.command import (
 )
 from theory.errors import InputError
 from theory.table import text_table
+
+if TYPE_CHECKING:
+    from empirics.config import Preset
 
 _ALPHA = 0.05
 
@@ -36,6 +43,9 @@ def record_name(arguments: argparse.Namespace) -> str:
 def _configure_run(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="list the cells, with an estimate of their time"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -43,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
     inputs = fingerprint(file, arguments.data)
     name = record_name(arguments)
     there = Store(arguments.build).complete(name, inputs)
-    if there is not None and arguments.device in ("auto", "cpu"):
+    if not arguments.dry_run and there is not None and arguments.device in ("auto", "cpu"):
         log(f"{name}: 0 cells done, {there} were there, 0 failed")
         return EXIT_FINE
     # Idle threads that spin for long make a run many times slower when others use the cores.
@@ -55,12 +65,39 @@ def _run(arguments: argparse.Namespace) -> int:
 
     device = resolve_device(arguments.device)
     preset = load_preset(arguments.preset, data=arguments.data)
+    if arguments.dry_run:
+        _list_cells(preset, arguments.build, device.type)
+        return EXIT_FINE
     summary = run(preset, arguments.build, device, inputs)
     log(
         f"{preset.name}: {summary.measured} cells done, {summary.reused} were there,"
         f" {len(summary.failed)} failed"
     )
     return EXIT_UNMEASURED if summary.failed else EXIT_FINE
+
+
+def _list_cells(preset: Preset, build: Path, device: str) -> None:
+    """Print the cells of a preset, whether their records are there, and what they may take."""
+    from empirics.plan import plan
+    from empirics.times import Estimates
+
+    store, estimates = Store(build), Estimates.of(build, device)
+    rows, total, unknown = [], 0.0, 0
+    for cell in plan(preset):
+        if store.get(cell.request.id) is not None:
+            rows.append(["there", "", "", cell.request.title])
+            continue
+        found = estimates.seconds(cell.request)
+        unknown += found is None
+        total += 0.0 if found is None else found[0]
+        words = ["?", "unknown"] if found is None else [f"{found[0]:.1f}", found[1]]
+        rows.append(["missing", *words, cell.request.title])
+    text_table(["record", "seconds", "estimated from", "cell"], rows)
+    missing = sum(row[0] == "missing" for row in rows)
+    log(
+        f"{preset.name}: {missing} of {len(rows)} cells to do on {device}, about"
+        f" {total / 60:.1f} minutes" + (f" and {unknown} of unknown length" if unknown else "")
+    )
 
 
 def _configure_check(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +136,7 @@ def _freeze(arguments: argparse.Namespace) -> int:
         raise InputError(f"'{name}' was not run here: `advbounds run {name}` makes its records")
     kept = [record for record in records if record.request.action == "measure"]
     path = write_frozen(name, kept)
+    freeze(arguments.build, [record.request for record in records])
     log(f"{path}: {len(kept)} records, {path.stat().st_size // 1024} KiB")
     return EXIT_FINE
 

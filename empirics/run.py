@@ -1,6 +1,7 @@
 """Carries out the cells of a preset that have no record yet."""
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from empirics.plugins import Context, Outcome, Subject
 from empirics.progress import progress
 from empirics.record import Record, Request
 from empirics.store import StorageError, Store
+from empirics.times import note
 from empirics.train import Batches, TrainingError, fit_classifier, initialise, shifted
 from empirics.weights import load_weights, save_weights
 from theory.command import log
@@ -228,6 +230,7 @@ def run(preset: Preset, root: Path, device: torch.device, inputs: str | None = N
     todo = [cell for cell in cells if store.get(cell.request.id) is None]
     failed = []
     for cell in progress(todo, "all cells"):
+        begun = time.monotonic()
         try:
             record = workshop.carry_out(cell)
         except StorageError:
@@ -237,4 +240,5 @@ def run(preset: Preset, root: Path, device: torch.device, inputs: str | None = N
             failed.append(cell.request.title)
             continue
         store.put(record)
+        note(root, cell.request, device.type, time.monotonic() - begun)
     return Summary(len(todo) - len(failed), len(cells) - len(todo), tuple(failed))
