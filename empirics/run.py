@@ -18,7 +18,7 @@ from empirics.progress import progress
 from empirics.record import Record, Request
 from empirics.store import StorageError, Store
 from empirics.times import note
-from empirics.train import Batches, TrainingError, fit_classifier, initialise, shifted
+from empirics.train import Batches, Training, TrainingError, fit_classifier, initialise
 from empirics.weights import load_weights, save_weights
 from theory.command import log
 from theory.errors import InputError
@@ -95,22 +95,21 @@ class Workshop:
             module.eval().requires_grad_(False)
         else:
             own = role in ("teacher", "image_classifier")
-            batches = (
-                self._real_batches(part.plugin.shift) if own else self._generated_batches(parts)
-            )
+            batches = self._real_batches(part.plugin) if own else self._generated_batches(parts)
             outcome = fit_classifier(module, batches, part.plugin, context)
         save_weights(module, self.store.checkpoint(request))
         snapshot.unlink(missing_ok=True)
         self._modules[request.id] = module
         return outcome
 
-    def _real_batches(self, shift: int) -> Batches:
-        images = torch.from_numpy(self.data.train_images).to(self.device)
-        labels = torch.from_numpy(self.data.train_labels).to(self.device)
+    def _real_batches(self, settings: Training) -> Batches:
+        kept = settings.of_half(len(self.data.train_labels))
+        images = torch.from_numpy(self.data.train_images[kept]).to(self.device)
+        labels = torch.from_numpy(self.data.train_labels[kept]).to(self.device)
 
         def draw(size: int, stream: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
             chosen = torch.randint(len(images), (size,), generator=stream).to(self.device)
-            return shifted(images[chosen], shift, stream), labels[chosen]
+            return settings.augmented(images[chosen], stream), labels[chosen]
 
         return draw
 

@@ -1,8 +1,9 @@
 """Training of classifiers, on real or on generated images, normally or adversarially."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ from empirics.adversary.checks import Box
 from empirics.attacks.pgd import pgd
 from empirics.plugins import Context, Outcome
 from empirics.progress import progress
+from empirics.recipe import OPTIMISERS, SCHEDULES, Recipe, averaged, cropped, flipped
 from empirics.settings import setting
 from empirics.snapshot import Snapshot
+from empirics.trades import divergence, most_divergent
 from theory.errors import InputError, nearest
 
 Batches = Callable[[int, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
@@ -21,6 +24,14 @@ Batches = Callable[[int, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
 
 
 _BOXES: dict[str, Box | None] = {"l2": None, "linf": (0.0, 1.0)}
+_PLAIN = Recipe()
+_NAMES: dict[str, Iterable[str]] = {
+    "adversarial_norm": _BOXES,
+    "optimiser": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "half": ("", "first", "second"),
+    "precision": ("float32", "bfloat16"),
+}
 
 
 class TrainingError(RuntimeError):
@@ -49,11 +60,36 @@ class Training:
     adversarial_ramp : float
         First part of the steps, over which the radius grows linearly: large linf radii are not
         learnt from untrained weights otherwise.
+    trades : float
+        Weight of the divergence between predictions in the objective TRADES; 0 trains on the
+        adversarial examples themselves.
+    optimiser : str
+        "adam", or "sgd" with Nesterov momentum 0.9.
+    schedule : str
+        "cosine" or "one_cycle", of the learning rate.
+    weight_decay : float
+        Coupled, as the optimiser has it.
+    average : float
+        Decay a step of a running average of the weights, which is what is kept; 0 for none.
+    crop : int
+        As shift, but each image is moved by its own offsets.
+    flip : bool
+        Whether images of the data set are mirrored at random.
+    half : str
+        "first" or "second" half of the training images; "" for all.
+    precision : str
+        "float32", or "bfloat16" for the forward and backward passes on a GPU.
+    compiled : bool
+        Whether the network is compiled for the training.
 
     Raises
     ------
     InputError
-        If the norm is not one of these.
+        If a name is not one of these.
+
+    References
+    ----------
+    Zhang et al., ICML 2019 (TRADES).
     """
 
     steps: int = setting(1500, at_least=1)
@@ -64,13 +100,39 @@ class Training:
     adversarial_steps: int = setting(5, at_least=1)
     adversarial_norm: str = setting("l2", later=True)
     adversarial_ramp: float = setting(0.0, at_least=0, at_most=1, later=True)
+    trades: float = setting(0.0, at_least=0, later=True)
+    optimiser: str = setting("adam", later=True)
+    schedule: str = setting("cosine", later=True)
+    weight_decay: float = setting(0.0, at_least=0, later=True)
+    average: float = setting(0.0, at_least=0, at_most=1, later=True)
+    crop: int = setting(0, at_least=0, later=True)
+    flip: bool = setting(False, later=True)
+    half: str = setting("", later=True)
+    precision: str = setting("float32", later=True)
+    compiled: bool = setting(False, later=True)
 
     def __post_init__(self) -> None:
-        if self.adversarial_norm not in _BOXES:
-            raise InputError(
-                f"adversarial_norm '{self.adversarial_norm}' is not known;"
-                f" {nearest(self.adversarial_norm, _BOXES)}"
-            )
+        for name, known in _NAMES.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"{name} '{value}' is not known; {nearest(value, known)}")
+        if self.trades and not self.adversarial_radius:
+            raise InputError("trades needs an adversarial_radius above 0")
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the weights move."""
+        return Recipe(self.optimiser, self.schedule, self.weight_decay, self.average)
+
+    def augmented(self, images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
+        """Return images of the data set as the training sees them."""
+        images = shifted(images, self.shift, stream)
+        images = cropped(images, self.crop, stream) if self.crop else images
+        return flipped(images, stream) if self.flip else images
+
+    def of_half(self, n: int) -> slice:
+        """Return which of n training images it learns from."""
+        return {"": slice(n), "first": slice(n // 2), "second": slice(n // 2, n)}[self.half]
 
 
 def initialise(module: nn.Module, stream: torch.Generator) -> None:
@@ -103,8 +165,9 @@ def optimise(
     learning_rate: float,
     context: Context,
     streams: Mapping[str, torch.Generator],
+    recipe: Recipe = _PLAIN,
 ) -> np.ndarray:
-    """Run Adam with a cosine schedule and return the loss at each step, shape (steps,).
+    """Run an optimiser with a schedule and return the loss at each step, shape (steps,).
 
     A training that was killed goes on where it was last kept, to the same weights.
 
@@ -114,11 +177,14 @@ def optimise(
         What is trained.
     loss_of_step : callable
         From the number of the step.
-    steps, learning_rate
-        Of Adam.
+    steps : int
+    learning_rate : float
+        At its peak.
     context : Context
     streams : mapping from str to torch.Generator
         Those that the loss draws from.
+    recipe : Recipe
+        Adam with a cosine schedule by default.
 
     Raises
     ------
@@ -126,14 +192,17 @@ def optimise(
         If the loss is not finite; the last good state is kept.
     """
     parameters = [parameter for module in modules.values() for parameter in module.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    optimiser = OPTIMISERS[recipe.optimiser](parameters, learning_rate, recipe.weight_decay)
+    schedule = SCHEDULES[recipe.schedule](optimiser, steps, learning_rate)
+    averages = {
+        name: averaged(module, recipe.average) for name, module in modules.items() if recipe.average
+    }
     losses = np.empty(steps, dtype=np.float32)
     snapshot = Snapshot(
         context.snapshot,
-        modules=modules,
-        optimisers={"adam": optimiser},
-        schedules={"adam": schedule},
+        modules={**modules, **{f"average {name}": each for name, each in averages.items()}},
+        optimisers={"all": optimiser},
+        schedules={"all": schedule},
         streams=streams,
     )
     done = snapshot.resume(losses)
@@ -146,7 +215,11 @@ def optimise(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
+        for name, average in averages.items():
+            average.update_parameters(modules[name])
         snapshot.keep(step + 1, losses)
+    for name, average in averages.items():
+        modules[name].load_state_dict(average.module.state_dict())
     return losses
 
 
@@ -173,28 +246,42 @@ def fit_classifier(
     References
     ----------
     Madry et al., Towards deep learning models resistant to adversarial attacks (ICLR 2018), for
-    adversarial training.
+    adversarial training; Zhang et al., ICML 2019, equation 5, for TRADES.
     """
     images_stream, adversary = context.stream("batches"), context.stream("adversary")
+    on_gpu = context.device.type == "cuda"
+    if on_gpu:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    compiled: nn.Module = torch.compile(module) if settings.compiled else module  # type: ignore[assignment]
+    low = torch.autocast("cuda", torch.bfloat16, enabled=on_gpu and settings.precision != "float32")
+    ball: dict[str, Any] = {
+        "steps": settings.adversarial_steps,
+        "norm": settings.adversarial_norm,
+        "box": _BOXES[settings.adversarial_norm],
+        "stream": adversary,
+    }
 
-    ramp = settings.adversarial_ramp * settings.steps
+    def attacked(images: torch.Tensor, labels: torch.Tensor, step: int) -> torch.Tensor:
+        ramp = settings.adversarial_ramp * settings.steps
+        radius = settings.adversarial_radius * min(1.0, (step + 1) / max(ramp, 1.0))
+        # The examples are those of the network as it will be used; they count in no average.
+        module.requires_grad_(False).eval()
+        if settings.trades:
+            found = most_divergent(compiled, images, radius=radius, **ball)
+        else:
+            found = pgd(compiled, images, labels, radius=radius, **ball)
+        module.requires_grad_(True).train()
+        return found
 
     def loss_of_step(step: int) -> torch.Tensor:
         images, labels = batches(settings.batch, images_stream)
-        if settings.adversarial_radius:
-            module.requires_grad_(False)
-            images = pgd(
-                module,
-                images,
-                labels,
-                radius=settings.adversarial_radius * min(1.0, (step + 1) / max(ramp, 1.0)),
-                steps=settings.adversarial_steps,
-                stream=adversary,
-                norm=settings.adversarial_norm,
-                box=_BOXES[settings.adversarial_norm],
-            )
-            module.requires_grad_(True)
-        return nn.functional.cross_entropy(module(images), labels)
+        with low:
+            hard = attacked(images, labels, step) if settings.adversarial_radius else images
+            if not settings.trades:
+                return nn.functional.cross_entropy(compiled(hard), labels)
+            logits = compiled(images)
+            change = divergence(compiled, logits, hard).mean()
+            return nn.functional.cross_entropy(logits, labels) + settings.trades * change
 
     losses = optimise(
         {"classifier": module},
@@ -203,6 +290,7 @@ def fit_classifier(
         settings.learning_rate,
         context,
         {"batches": images_stream, "adversary": adversary},
+        settings.recipe,
     )
     module.eval().requires_grad_(False)
     tail = losses[-max(1, len(losses) // 20) :]

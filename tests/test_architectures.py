@@ -159,6 +159,12 @@ def test_a_residual_block_adds_its_input() -> None:
         ("mlp", {"median_filter": 2}, "odd"),
         ("conv", {"pooling": "mean"}, "pooling 'mean'"),
         ("lenet", {"adversarial_norm": "l_inf"}, "did you mean 'linf'"),
+        ("lenet", {"optimiser": "sdg"}, "did you mean 'sgd'"),
+        ("lenet", {"half": "third"}, "half 'third'"),
+        ("lenet", {"trades": 6.0}, "adversarial_radius"),
+        ("vgg", {"depth": 12}, "11, 13, 16, 19"),
+        ("resnet", {"depth": 20}, "18, 34, 50, 101, 152"),
+        ("wide_resnet", {"depth": 27}, "6 n [+] 4"),
     ],
 )
 def test_settings_that_are_not_known(name: str, settings: dict[str, object], said: str) -> None:
@@ -174,6 +180,9 @@ def test_shapes_that_do_not_fit() -> None:
         ("conv", {}),
         ("residual", {}),
         ("lenet", {}),
+        ("vgg", {}),
+        ("resnet", {}),
+        ("wide_resnet", {}),
     ):
         with pytest.raises(InputError, match="images"):
             CLASSIFIERS[name](**settings).build((7,), 2)
@@ -191,6 +200,9 @@ LEARNERS: list[tuple[str, dict[str, object], float]] = [
     ("conv", {"pooling": "median", "channels": (6, 8)}, 0.85),
     ("residual", {"channels": (8, 12)}, 0.75),
     ("lenet", {"channels": (6, 8), "hidden": 32}, 0.85),
+    ("vgg", {"depth": 11, "width": 6}, 0.85),
+    ("resnet", {"depth": 18, "width": 4}, 0.85),
+    ("wide_resnet", {"depth": 10, "widening": 1}, 0.85),
 ]
 
 
@@ -210,3 +222,35 @@ def test_they_learn(name: str, settings: dict[str, object], least: float) -> Non
     fit_classifier(module, batches, plugin, context)
     found = module(torch.from_numpy(data.test_images)).argmax(dim=1).numpy()
     assert (found == data.test_labels).mean() > least
+
+
+COUNTS = [
+    # He et al., section 4.2 and table 1; Zagoruyko and Komodakis, tables 1 and 4: in millions
+    ("resnet", {"depth": 18}, (3, 32, 32), 11.17),
+    ("resnet", {"depth": 101}, (3, 32, 32), 42.51),
+    ("wide_resnet", {"depth": 28, "widening": 10}, (3, 32, 32), 36.5),
+    ("wide_resnet", {"depth": 16, "widening": 8}, (3, 32, 32), 11.0),
+    ("vgg", {"depth": 16}, (3, 32, 32), 14.72),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "shape", "millions"), COUNTS)
+def test_large_networks_have_the_known_numbers_of_weights(
+    name: str, settings: dict[str, object], shape: tuple[int, ...], millions: float
+) -> None:
+    with torch.device("meta"):
+        module = CLASSIFIERS[name](**settings).build(shape, 10)
+    count = sum(parameter.numel() for parameter in module.parameters()) / 1e6
+    assert count == pytest.approx(millions, abs=0.06)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 28, 28)])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("vgg", {"width": 1}), ("resnet", {"width": 1}), ("wide_resnet", {"widening": 1})],
+)
+def test_large_networks_take_images_of_every_size(
+    name: str, settings: dict[str, object], shape: tuple[int, ...]
+) -> None:
+    module = CLASSIFIERS[name](**settings).build(shape, 7).eval()
+    assert module(torch.rand(2, *shape)).shape == (2, 7)
