@@ -11,7 +11,6 @@ from safetensors.torch import load, save
 from torch import nn
 
 from empirics.store import write_safely
-from theory.arrays import FloatArray
 from theory.command import log
 
 _EVERY = 60.0
@@ -19,7 +18,7 @@ _EVERY = 60.0
 
 
 class Snapshot:
-    """Weights, states of the optimisers and of the random streams, and losses so far.
+    """Weights, states of the optimisers and of the random streams, and what was noted so far.
 
     Parameters
     ----------
@@ -29,6 +28,8 @@ class Snapshot:
     optimisers : mapping from str to Optimizer
         Each with one group of parameters.
     streams : mapping from str to torch.Generator
+    notes : mapping from str to ndarray
+        Losses and the like, filled as the training goes on.
     schedules : mapping from str to LRScheduler, optional
         Of the optimisers.
     every : float
@@ -42,49 +43,46 @@ class Snapshot:
         modules: Mapping[str, nn.Module],
         optimisers: Mapping[str, torch.optim.Optimizer],
         streams: Mapping[str, torch.Generator],
+        notes: Mapping[str, np.ndarray],
         schedules: Mapping[str, torch.optim.lr_scheduler.LRScheduler] | None = None,
         every: float = _EVERY,
     ) -> None:
         self.path, self.every = path, every
         self.modules, self.optimisers, self.streams = modules, optimisers, streams
-        self.schedules = schedules or {}
+        self.notes, self.schedules = notes, schedules or {}
         self._last = time.monotonic()
 
-    def resume(self, losses: FloatArray | np.ndarray) -> int:
-        """Restore what was kept, and return how many steps it had taken; 0 if nothing was.
-
-        Parameters
-        ----------
-        losses : ndarray, shape (steps, ...)
-            Filled with those of the steps taken.
-        """
+    def resume(self) -> int:
+        """Restore what was kept, and return how many steps it had taken; 0 if nothing was."""
         if self.path is None or not self.path.exists():
             return 0
         try:
             state = load(self.path.read_bytes())
             step = int(state["step"])
             self._restore(state)
-            losses[:step] = state["losses"].numpy()
+            for name, array in self.notes.items():
+                array[...] = state[f"note.{name}"].numpy()
         except (SafetensorError, KeyError, ValueError, RuntimeError, OSError) as error:
             log(f"{self.path}: not the state of this training, which starts again: {error}")
             self.path.unlink(missing_ok=True)
             return 0
         return step
 
-    def keep(self, step: int, losses: np.ndarray) -> None:
+    def keep(self, step: int) -> None:
         """Write the state after `step` steps, if it is time to."""
         if self.path is not None and time.monotonic() - self._last >= self.every:
-            self.write(step, losses)
+            self.write(step)
             self._last = time.monotonic()
 
-    def write(self, step: int, losses: np.ndarray) -> None:
+    def write(self, step: int) -> None:
         """Write the state after `step` steps, if all weights are finite."""
         if self.path is None:
             return
         state = self._state()
         if all(torch.isfinite(tensor).all() for tensor in state.values()):
             state["step"] = torch.tensor(step)
-            state["losses"] = torch.from_numpy(losses[:step].copy())
+            for name, array in self.notes.items():
+                state[f"note.{name}"] = torch.from_numpy(array.copy())
             write_safely(self.path, save(state))
 
     def _state(self) -> dict[str, torch.Tensor]:

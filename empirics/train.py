@@ -197,15 +197,16 @@ def optimise(
     averages = {
         name: averaged(module, recipe.average) for name, module in modules.items() if recipe.average
     }
-    losses = np.empty(steps, dtype=np.float32)
+    losses = np.zeros(steps, dtype=np.float32)
     snapshot = Snapshot(
         context.snapshot,
         modules={**modules, **{f"average {name}": each for name, each in averages.items()}},
         optimisers={"all": optimiser},
         schedules={"all": schedule},
         streams=streams,
+        notes={"losses": losses},
     )
-    done = snapshot.resume(losses)
+    done = snapshot.resume()
     for step in progress(range(done, steps), context.title):
         loss = loss_of_step(step)
         losses[step] = loss.item()
@@ -217,7 +218,7 @@ def optimise(
         schedule.step()
         for name, average in averages.items():
             average.update_parameters(modules[name])
-        snapshot.keep(step + 1, losses)
+        snapshot.keep(step + 1)
     for name, average in averages.items():
         modules[name].load_state_dict(average.module.state_dict())
     return losses

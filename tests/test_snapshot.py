@@ -88,8 +88,8 @@ def test_what_is_no_state_of_this_training_is_named_and_left(
         path.write_bytes(path.read_bytes()[:-9])
     else:
         other = nn.Linear(2, 2)
-        snapshot = Snapshot(path, modules={"m": other}, optimisers={}, streams={})
-        snapshot.write(3, np.zeros(9, dtype=np.float32))
+        snapshot = Snapshot(path, modules={"m": other}, optimisers={}, streams={}, notes={})
+        snapshot.write(3)
     losses, _, taken = train(path)
     assert taken == list(range(STEPS))
     np.testing.assert_array_equal(losses, train(None)[0])
@@ -110,8 +110,8 @@ def test_a_penalised_decoder_goes_on_to_the_same_weights(
     losses, whole = fit(None)
     path, keep = tmp_path / "state", Snapshot.keep
 
-    def stop(self: Snapshot, step: int, seen: np.ndarray) -> None:
-        keep(self, step, seen)
+    def stop(self: Snapshot, step: int) -> None:
+        keep(self, step)
         if step == 3:
             raise Killed
 
