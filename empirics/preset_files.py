@@ -12,7 +12,7 @@ from empirics.record import canonical_json
 from empirics.settings import ConfigError
 from theory.errors import InputError, nearest
 
-_GROUPS = ("generators", "classifiers", "measures", "attacks", "datasets")
+_GROUPS = ("generators", "classifiers", "measures", "attacks", "transformations", "datasets")
 
 
 @dataclass(frozen=True)

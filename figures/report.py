@@ -38,14 +38,24 @@ _CHANGES = (
     "output_path",
 )
 _CONSTANTS = ("constants", "tightness", "lipschitz", "moduli", "image_bound")
+_ATTACKS = (
+    "strength",
+    "attacks",
+    "under_attack",
+    "intervals",
+    "transfer_matrix",
+    "joint",
+    "hardness",
+    "destruction",
+)
 _THEORY = ("forms", "scaling", "transfer", "spaces", "arrangement", "claims")
 _LAST = ("run", "verdicts")
 
 
 def _ordered() -> list[Plate]:
-    placed = _FIRST + _CHANGES + _CONSTANTS + _THEORY + _LAST
-    others = [name for name in FIGURES if name not in placed]
-    order = (*_FIRST, *others, *_CHANGES, *_CONSTANTS, *_THEORY, *_LAST)
+    rest = _ATTACKS + _CHANGES + _CONSTANTS + _THEORY + _LAST
+    others = [name for name in FIGURES if name not in _FIRST + rest]
+    order = (*_FIRST, *others, *rest)
     return [FIGURES[name] for name in order if name in FIGURES]
 
 

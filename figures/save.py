@@ -30,7 +30,7 @@ def source_version() -> str:
     for package in ("figures", "theory", "empirics"):
         root = Path(str(resources.files(package)))
         for file in sorted(root.rglob("*")):
-            if file.suffix in (".py", ".css"):
+            if file.suffix in (".py", ".css", ".toml"):
                 name = f"{package}/{file.relative_to(root).as_posix()}"
                 digest.update(f"\0{name}\0".encode() + file.read_bytes())
     return digest.hexdigest()

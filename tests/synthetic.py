@@ -122,11 +122,19 @@ def synthetic_records(seed: int = 0, families: bool = True) -> list[Record]:
 
 
 def all_records() -> list[Record]:
-    """Return `synthetic_records`, those of few changed pixels and of Lipschitz constants."""
+    """Return `synthetic_records` and those of every other room."""
+    from tests.synthetic_destruction import destruction_records
     from tests.synthetic_hamming import hamming_records
     from tests.synthetic_lipschitz import lipschitz_records
+    from tests.synthetic_under_attack import under_attack_records
 
-    return synthetic_records() + hamming_records() + lipschitz_records()
+    return [
+        *synthetic_records(),
+        *hamming_records(),
+        *lipschitz_records(),
+        *under_attack_records(),
+        *destruction_records(),
+    ]
 
 
 def write_run(records: list[Record], build: Path, preset: str = "default") -> Path:
