@@ -21,10 +21,15 @@ def speaks_of(record: Record, subject: Mapping[str, Any]) -> bool:
     return all(subject.get(role) == part for role, part in record.request.subject.items())
 
 
+_OF_THE_MEASUREMENT = frozenset({"n", "n_drawn", "not_found", "failed"})
+"""What a record says of itself and not of its subject: how much was looked at, and what failed."""
+
+
 def facts_about(subject: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:
     """Return the union of the facts of all records that speak of a subject.
 
-    Moduli come as `theory.modulus` objects, all else as it is stored.
+    Those that two measurements of one subject may differ in, as how many points were looked at, are
+    left out. Moduli come as `theory.modulus` objects, all else as it is stored.
 
     Raises
     ------
@@ -37,6 +42,8 @@ def facts_about(subject: Mapping[str, Any], records: Iterable[Record]) -> dict[s
         if record.request.action != "measure" or not speaks_of(record, subject):
             continue
         for name, value in record.facts.items():
+            if name in _OF_THE_MEASUREMENT:
+                continue
             if name in facts and facts[name] != value:
                 raise InputError(
                     f"records {source[name][:12]} and {record.id[:12]} disagree on '{name}'"

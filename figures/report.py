@@ -42,6 +42,7 @@ _ATTACKS = (
     "strength",
     "attacks",
     "under_attack",
+    "robust_accuracy",
     "intervals",
     "transfer_matrix",
     "joint",

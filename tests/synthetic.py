@@ -123,9 +123,14 @@ def synthetic_records(seed: int = 0, families: bool = True) -> list[Record]:
 
 def all_records() -> list[Record]:
     """Return `synthetic_records` and those of every other room."""
+    from tests.synthetic_certificates import certificates_records
     from tests.synthetic_destruction import destruction_records
+    from tests.synthetic_distances import distance_records
     from tests.synthetic_hamming import hamming_records
+    from tests.synthetic_hardness import hardness_records
     from tests.synthetic_lipschitz import lipschitz_records
+    from tests.synthetic_strength import gallery_record, strength_record
+    from tests.synthetic_transfer import transfer_record
     from tests.synthetic_under_attack import under_attack_records
 
     return [
@@ -134,6 +139,12 @@ def all_records() -> list[Record]:
         *lipschitz_records(),
         *under_attack_records(),
         *destruction_records(),
+        *hardness_records(),
+        *certificates_records(),
+        *distance_records(),
+        transfer_record(),
+        strength_record(),
+        gallery_record(),
     ]
 
 

@@ -220,13 +220,16 @@ def digits_net(seed: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
     return module, x[right], y[right]
 
 
+@pytest.mark.parametrize("loss", ["ce", "dlr"])
 @pytest.mark.parametrize(("norm", "radius"), [("linf", 0.1), ("linf", 0.13), ("l2", 0.6)])
-def test_apgd_is_as_strong_as_pgd_with_as_many_gradients(norm: str, radius: float) -> None:
+def test_apgd_is_as_strong_as_pgd_with_as_many_gradients(
+    norm: str, radius: float, loss: str
+) -> None:
     module, x, y = digits_net(0)
     common = {"radius": radius, "norm": norm, "box": UNIT, "steps": 40}
     found = {
         "pgd": ATTACKS["pgd"](module, x, y, restarts=1, **common),
-        "apgd": ATTACKS["apgd"](module, x, y, **common),
+        "apgd": ATTACKS["apgd"](module, x, y, loss=loss, **common),
     }
     fooled = {name: int((module(p).argmax(dim=1) != y).sum()) for name, p in found.items()}
     assert 0.2 * len(x) < fooled["pgd"] < 0.9 * len(x)  # neither hopeless nor easy

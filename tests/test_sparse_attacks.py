@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from empirics.adversary.changed_pixel import ChangedPixel
-from empirics.attacks import ATTACKS
+from empirics.adversary.goal import Goal
+from empirics.attacks import ATTACKS, minimal
 from empirics.attacks.few_pixels import three_different
+from empirics.attacks.greedy_l0 import Exchanges
 from empirics.attacks.jsma import salient_pair
 from empirics.seeds import torch_stream
 from theory.errors import InputError
@@ -147,6 +149,52 @@ def test_exchanges_only_improve_on_growth() -> None:
     assert (model(found).argmax(dim=1) != y).all()
     assert (changes(x, found) <= changes(x, growth)).all()
     assert (changes(x, found) < changes(x, growth)).any()
+
+
+def test_needless_changes_are_pruned() -> None:
+    model = linear_model(13, (12,), 2)
+    x, y = points(model, 13, 20, (12,), torch.float64)
+    everything = torch.where(model[1].weight[1 - y] > model[1].weight[y], 1.0, 0.0).double()
+    wanted = model(everything).argmax(dim=1) != y
+    assert wanted.sum() > 10
+    search = Exchanges(model, x, Goal(y), BOX)
+    search.adopt(everything)
+    assert torch.equal(search.counts <= 12, wanted)
+    assert torch.equal(search.counts[wanted], fewest_changes(model, x, y, None)[wanted])
+    assert torch.equal(changes(x, search.best)[wanted], search.counts[wanted])
+
+
+def test_candidates_are_judged_in_parts_where_memory_is_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = linear_model(12, (20,), 4)
+    x, y = points(model, 12, 9, (20,), torch.float64)
+    whole = attacked("greedy_l0", model, x, y, box=BOX)
+    monkeypatch.setattr("empirics.attacks.greedy_l0._VALUES_AT_ONCE", 200)
+    sizes: list[int] = []
+
+    def counted(p: torch.Tensor) -> torch.Tensor:
+        sizes.append(p.numel())
+        return model(p)
+
+    assert torch.equal(attacked("greedy_l0", counted, x, y, box=BOX), whole)
+    # Two rows an image are the points themselves; no more candidates are judged together.
+    assert max(sizes) <= 2 * x.numel()
+
+
+@pytest.mark.parametrize("budget", ["quick", "standard"])
+def test_minimal_l0_is_optimal_on_linear_models(budget: str) -> None:
+    model = linear_model(14, (1, 5, 5), 5)
+    x, y = points(model, 14, 20, (1, 5, 5), torch.float64)
+    found, counts = minimal(model, x, y, p=0, budget=budget, box=BOX)
+    assert (model(found).argmax(dim=1) != y).all()
+    assert torch.equal(counts, changes(x, found).double())
+    assert torch.equal(counts.long(), fewest_changes(model, x, y, None))
+    targets = (y + 1) % 5
+    aimed, counts = minimal(model, x, y, p=0, budget=budget, box=BOX, targets=targets)
+    reached = model(aimed).argmax(dim=1) == targets
+    assert torch.equal(torch.isfinite(counts), reached)
+    assert reached.double().mean() >= 0.9
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -47,21 +47,11 @@ def bim(
 
     Parameters
     ----------
-    model : callable
-        Inputs (n, ...) to logits (n, K).
-    x, y : Tensor
-        Inputs (n, ...) and labels (n,).
-    radius : float or Tensor
-        Budget, common or one a point (n,); kept exactly.
+    model, x, y, radius, norm, box, targets
+        As in `fgsm`.
     steps : int, optional
         Steps of 1.25 radius / steps; by default as published: steps of 1/255 of the box's width (1
         without a box), and min(r + 4, 1.25 r) of them for the largest radius, of r such steps.
-    norm : str
-        "l1", "l2" or "linf".
-    box : tuple of float, optional
-        Lowest and highest value of a coordinate; kept exactly.
-    targets : Tensor, shape (n,), optional
-        Labels to reach.
 
     Returns
     -------
@@ -71,7 +61,7 @@ def bim(
     Raises
     ------
     InputError
-        If the inputs, labels, targets, budget or the model's values are not as above.
+        As `fgsm`.
 
     References
     ----------

@@ -5,10 +5,8 @@ import torch
 from empirics.adversary.batch import Model, scale
 from empirics.adversary.checks import Box, checked
 from empirics.adversary.goal import Goal, within
-from empirics.adversary.sparse import n_changes
+from empirics.adversary.sparse import Adam, n_changes
 from empirics.attacks.registry import attack
-
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's, at their defaults
 
 _INSIDE = 1 - 1e-3
 """Searches start this far inside the box: where tanh is flat there is no gradient. Features that
@@ -82,7 +80,7 @@ def cw_l0(
         image = (model(x).argmax(dim=1) == y).nonzero()[:, 0]
     start = _free(x, box)[image]
     free = start.clone()
-    mean, square = torch.zeros_like(free), torch.zeros_like(free)
+    adam = Adam(free)
     allowed = torch.ones_like(free, dtype=torch.bool)
     weight = torch.full((len(image),), first_weight, dtype=x.dtype, device=x.device)
     step = torch.zeros_like(image)
@@ -104,36 +102,27 @@ def cw_l0(
         importance = ((point - origin) * gradient).abs()
         allowed[reached] = _most_important(importance[reached], allowed[reached])
         step[reached] = 0
-        mean[reached], square[reached] = 0.0, 0.0
 
         # A failure: the same features again, with a larger weight of the hinge.
         failed = ~reached & (step == steps)
         weight[failed] *= factor
         free[failed] = start[failed]
         step[failed] = 0
-        mean[failed], square[failed] = 0.0, 0.0
 
         searching = ~reached & ~failed
         step = step + searching
         slope = slope * allowed
         gradient = (2 * (point - origin) - scale(weight * (lead <= 0), gradient)) * slope
-        mean = torch.lerp(gradient, mean, _BETA_1)
-        square = torch.lerp(gradient**2, square, _BETA_2)
-        move = _adam(mean, square, step.clamp_min(1)) * step_size
+        move = adam.step(gradient) * step_size
         free = free - scale(searching.to(x), move)
-        mean, square = scale(searching.to(x), mean), scale(searching.to(x), square)
+        # A new search begins with the next step.
+        adam.restart(~searching)
 
         busy = (weight <= last_weight) & allowed.flatten(1).any(dim=1)
         image, step, weight, allowed = image[busy], step[busy], weight[busy], allowed[busy]
-        free, start, mean, square = free[busy], start[busy], mean[busy], square[busy]
+        free, start = free[busy], start[busy]
+        adam.keep(busy)
     return best
-
-
-def _adam(mean: torch.Tensor, square: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-    count = step.to(mean)
-    mean = scale(1 / (1 - _BETA_1**count), mean)
-    square = scale(1 / (1 - _BETA_2**count), square)
-    return mean / (square.sqrt() + _EPSILON)
 
 
 def _free(x: torch.Tensor, box: Box | None) -> torch.Tensor:

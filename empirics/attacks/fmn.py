@@ -12,6 +12,9 @@ from empirics.adversary.lp_balls import onto_ball
 from empirics.attacks.registry import attack
 from theory.errors import InputError
 
+_FAR = 1e12
+"""The longest step, where there is no gradient to go by."""
+
 
 @attack("fmn")
 def fmn(
@@ -31,8 +34,10 @@ def fmn(
 
     White box, minimal norm. As published, except that strides are in units of the l2 length of
     each point's shortest step to the linearised boundary, so that the attack does not depend on
-    the scale of the inputs, and that gradients are those of the log odds, which do not jump between
-    rivals.
+    the scale of the inputs; that gradients are those of the log odds, which do not jump between
+    rivals; and that until a first point is found radius and stride reach beyond the linearised
+    boundary by gamma: up to it alone, steps come nearer and nearer without ever crossing, and
+    strides that fall may end before it.
 
     Parameters
     ----------
@@ -103,14 +108,15 @@ def fmn(
             radius = _counted(radius, reached, change, closest.distance)
         else:
             slope = norms(gradient, DUAL[p]).clamp_min(tiny)
-            grown = torch.where(
-                closest.distance.isinf(), distance + margin.abs() / slope, radius * (1 + change)
-            )
+            linear = distance + margin.abs() / slope
+            grown = torch.where(closest.distance.isinf(), linear, radius) * (1 + change)
             shrunk = torch.minimum(radius, closest.distance) * (1 - change)
             radius = torch.where(reached, shrunk, grown)
-        pace = cosine(stride, stride / 100, step / steps) * unit
         length = norms(gradient, 2).clamp_min(tiny)
-        moved = point + (pace / length)[:, None] * gradient - origin
+        pace = cosine(stride, stride / 100, step / steps) * unit
+        needed = ((1 + change) * margin.abs() / length).clamp_max(_FAR)
+        pace = torch.where(closest.distance.isinf(), torch.maximum(pace, needed), pace)
+        moved = point + pace[:, None] * (gradient / length[:, None]) - origin
         point = within(origin + onto_ball(moved, radius, p), box)
     return closest.points.reshape(x.shape)
 

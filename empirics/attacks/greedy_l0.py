@@ -10,6 +10,9 @@ from empirics.attacks.registry import attack
 _OVERSHOOT = 1.1
 """Without a box a feature goes so much farther than the linearised boundary asks for."""
 
+_VALUES_AT_ONCE = 2**22
+"""Feature values of candidates in a call of the model, unless a single row has more."""
+
 
 @attack("greedy_l0")
 def greedy_l0(
@@ -73,14 +76,18 @@ def greedy_l0(
         logits: torch.Tensor = model(p.reshape(-1, *x.shape[1:]))
         return logits
 
-    search = _Search(flat_model, x.flatten(1), Goal(y, targets), box, rivals)
+    search = Exchanges(flat_model, x.flatten(1), Goal(y, targets), box)
+    search.begin(rivals)
     search.grow(shortlist)
     search.exchange(shortlist, patience, tenure)
     return search.best.reshape(x.shape)
 
 
-class _Search:
+class Exchanges:
     """Rows that go towards one rival each; all rows of an image share its best point.
+
+    A search is a `begin` and a `grow`, or an `adopt`, and then an `exchange`; each leaves the best
+    points as good as they were or better, and all in all as often as one likes.
 
     Attributes
     ----------
@@ -94,14 +101,18 @@ class _Search:
         Where each row is.
     """
 
-    def __init__(
-        self, model: Model, x: torch.Tensor, goal: Goal, box: Box | None, rivals: int
-    ) -> None:
+    def __init__(self, model: Model, x: torch.Tensor, goal: Goal, box: Box | None) -> None:
         self.model, self.x, self.goal, self.box = model, x, goal, box
         self.best = x.clone()
         self.counts = torch.full((len(x),), x.shape[1] + 1, device=x.device)
         with torch.no_grad():
-            logits = model(x)
+            self.logits = model(x)
+        self.image = self.rival = (self.logits.argmax(dim=1) == goal.y).nonzero()[:0, 0]
+        self.point = x[self.image]
+
+    def begin(self, rivals: int) -> None:
+        """Set a row to each image for each of its strongest rivals, or for its target."""
+        logits, goal = self.logits, self.goal
         image = (logits.argmax(dim=1) == goal.y).nonzero()[:, 0]
         if goal.targets is None:
             others = logits[image].scatter(1, goal.y[image, None], -torch.inf)
@@ -110,17 +121,40 @@ class _Search:
             rival = goal.targets[image, None]
         self.image = image.repeat_interleave(rival.shape[1])
         self.rival = rival.flatten()
-        self.point = x[self.image]
+        self.point = self.x[self.image]
+
+    def adopt(self, points: torch.Tensor) -> None:
+        """Set a row to each of these points (n, d) that is adversarial; without needless changes.
+
+        Changes that are not needed are taken back one by one, the least useful first.
+        """
+        with torch.no_grad():
+            logits = self.model(points)
+        wrong = self.logits.argmax(dim=1) != self.goal.y
+        self.image = (self.goal.reached(logits) & ~wrong).nonzero()[:, 0]
+        self.rival = logits.argmax(dim=1)[self.image]
+        self.point = points[self.image]
+        self._record(torch.arange(len(self.image), device=self.image.device))
+        pending = torch.arange(len(self.image), device=self.image.device)
+        while len(pending):
+            before = self.point[pending]
+            self._take_back_one(pending, self._changed()[pending])
+            with torch.no_grad():
+                still = self.goal.of(self.image[pending]).reached(self.model(self.point[pending]))
+            still &= self._changed()[pending].any(dim=1)
+            self.point[pending[~still]] = before[~still]
+            pending = pending[still]
 
     def grow(self, shortlist: int) -> None:
-        """Add changes to all rows, one a step, until a row of each image has succeeded."""
+        """Add changes to all rows, one a step, to one fewer than the best points have at least."""
         grown = [(self.image[:0], self.rival[:0], self.point[:0])]
         while len(self.image):
             changed = self._changed()
             stuck = ~self._add(changed, shortlist)
-            found = self.counts[self.image] <= self.x.shape[1]
-            grown.append((self.image[found], self.rival[found], self.point[found]))
-            self._keep(~(found | stuck))
+            fewest = self.counts[self.image]
+            enough = (fewest <= self.x.shape[1]) & (self._changed().sum(dim=1) + 1 >= fewest)
+            grown.append((self.image[enough], self.rival[enough], self.point[enough]))
+            self._keep(~(enough | stuck))
         self.image, self.rival, self.point = map(torch.cat, zip(*grown, strict=True))
 
     def exchange(self, shortlist: int, patience: int, tenure: int) -> None:
@@ -188,12 +222,15 @@ class _Search:
             rows = (changed.sum(dim=1) > self.counts[self.image] - 2).nonzero()[:, 0]
             if not len(rows):
                 return
-            changed = changed[rows]
-            free = changed & ~fixed[rows]
-            free = torch.where(free.any(dim=1, keepdim=True), free, changed)
-            width = int(free.sum(dim=1).max())
-            real, chosen = free.to(torch.int8).topk(width, dim=1)
-            self._move(rows, chosen, self.x[self.image[rows]].gather(1, chosen), real > 0)
+            free = changed[rows] & ~fixed[rows]
+            free = torch.where(free.any(dim=1, keepdim=True), free, changed[rows])
+            self._take_back_one(rows, free)
+
+    def _take_back_one(self, rows: torch.Tensor, free: torch.Tensor) -> None:
+        """Take back the change of each of these rows that is missed least, among the free ones."""
+        width = int(free.sum(dim=1).max())
+        real, chosen = free.to(torch.int8).topk(width, dim=1)
+        self._move(rows, chosen, self.x[self.image[rows]].gather(1, chosen), real > 0)
 
     def _move(
         self, rows: torch.Tensor, chosen: torch.Tensor, values: torch.Tensor, real: torch.Tensor
@@ -202,6 +239,14 @@ class _Search:
 
         rows (m,); features chosen and their new values, and whether it is a move at all: (m, s).
         """
+        at_once = max(1, _VALUES_AT_ONCE // (chosen.shape[1] * self.x.shape[1]))
+        parts = (torch.split(whole, at_once) for whole in (rows, chosen, values, real))
+        for part in zip(*parts, strict=True):
+            self._move_together(*part)
+
+    def _move_together(
+        self, rows: torch.Tensor, chosen: torch.Tensor, values: torch.Tensor, real: torch.Tensor
+    ) -> None:
         m, s = chosen.shape
         tried = self.point[rows][:, None].repeat(1, s, 1)
         here, there = torch.arange(m, device=rows.device), chosen[:, :, None]
@@ -212,8 +257,9 @@ class _Search:
             logits = self.model(tried.reshape(m * s, -1))
         leads = self._leads(many, logits).reshape(m, s).masked_fill(~real, -torch.inf)
         reached = self.goal.of(self.image[many]).reached(logits).reshape(m, s) & real
-        leads = torch.where(reached, torch.inf, leads)
-        top = leads.argmax(dim=1)
+        # Whatever reaches the goal goes before what does not.
+        outdone = reached.any(dim=1, keepdim=True) & ~reached
+        top = leads.masked_fill(outdone, -torch.inf).argmax(dim=1)
         self.point[rows] = tried[here, top]
         self._record(rows[reached[here, top]])
 

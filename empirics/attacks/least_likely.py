@@ -30,11 +30,7 @@ def least_likely(
 
     Parameters
     ----------
-    model : callable
-        Inputs (n, ...) to logits (n, K).
-    x, y : Tensor
-        Inputs (n, ...) and labels (n,).
-    radius, steps, norm, box
+    model, x, y, radius, steps, norm, box
         As in `bim`.
 
     Returns
@@ -45,7 +41,7 @@ def least_likely(
     Raises
     ------
     InputError
-        If the inputs, labels, budget or the model's values are not as above.
+        As `fgsm`.
 
     References
     ----------

@@ -7,10 +7,8 @@ import torch
 from empirics.adversary.batch import Model, scale
 from empirics.adversary.checks import Box, checked
 from empirics.adversary.goal import Goal, within
-from empirics.adversary.sparse import n_changes
+from empirics.adversary.sparse import Adam, n_changes
 from empirics.attacks.registry import attack
-
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's, at their defaults
 
 
 @attack("sigma_zero")
@@ -73,7 +71,7 @@ def sigma_zero(
     best = x.clone()
     fewest = torch.full((len(x),), x[0].numel() + 1, device=x.device)
     change = torch.zeros_like(x)
-    mean, square = torch.zeros_like(x), torch.zeros_like(x)
+    adam = Adam(x)
     limit = torch.full((len(x),), threshold, dtype=x.dtype, device=x.device)
     for step in range(steps + 1):
         point = within(x + change, box).requires_grad_(step < steps)
@@ -88,11 +86,8 @@ def sigma_zero(
         # Derivative of the smooth count d^2 / (d^2 + sigma), divided by the dimension.
         gradient = gradient + 2 * sigma * change / ((change**2 + sigma) ** 2 * x[0].numel())
         gradient = scale(1 / gradient.flatten(1).abs().amax(dim=1).clamp_min(tiny), gradient)
-        mean.lerp_(gradient, 1 - _BETA_1)
-        square.mul_(_BETA_2).addcmul_(gradient, gradient, value=1 - _BETA_2)
-        root = (square / (1 - _BETA_2 ** (step + 1))).sqrt() + _EPSILON
         size = step_size * (0.1 + 0.9 * (1 + math.cos(math.pi * step / steps)) / 2)
-        moved = change - size / (1 - _BETA_1 ** (step + 1)) * mean / root
+        moved = change - size * adam.step(gradient)
         change = within(x + moved, box) - x
         limit = limit + torch.where(reached, 1.0, -1.0).to(x) * threshold_factor * size
         limit = limit.clamp(0.0, 1.0)

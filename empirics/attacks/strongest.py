@@ -10,6 +10,7 @@ from empirics.adversary.goal import Goal, within
 from empirics.adversary.half_space import norms
 from empirics.adversary.plan import BUDGETS, Plan
 from empirics.adversary.projection import sequential_projection
+from empirics.attacks.fewest_changes import fewest_changes
 from empirics.seeds import torch_stream
 from theory.errors import InputError, nearest
 
@@ -17,6 +18,8 @@ __all__ = ["BUDGETS", "minimal"]
 
 _FAR = Schedule(steps=30, stride=(1.0, 0.1), gamma=(0.6, 0.01))
 """For points that no other descent has found: the radius grows more than a millionfold."""
+_BEYOND = (1e-6, 1e-5, 1e-4, 1e-3)
+"""A point that the batch as a whole does not confirm is moved on by these parts of its distance."""
 _SHAKE = 0.3
 _OUT = 1.05
 _AT_ONCE = 1024
@@ -67,10 +70,13 @@ class _Search:
         return torch.nonzero(torch.isfinite(self.distance) & (self.distance > 0))[:, 0]
 
     def search(self, plan: Plan, stream: torch.Generator) -> None:
-        rows = torch.nonzero(self.distance > 0)[:, 0]
-        self.run(rows, self.goal.of(rows), self.origin[rows], plan.first)
-        rows = torch.nonzero(torch.isinf(self.distance))[:, 0]
-        self.run(rows, self.goal.of(rows), self.origin[rows], _FAR)
+        """Do one stage; no distance grows by it."""
+        points, distance = self.best.clone(), self.distance.clone()
+        if plan.first.steps:
+            rows = torch.nonzero(self.distance > 0)[:, 0]
+            self.run(rows, self.goal.of(rows), self.origin[rows], plan.first)
+            rows = torch.nonzero(torch.isinf(self.distance))[:, 0]
+            self.run(rows, self.goal.of(rows), self.origin[rows], _FAR)
         if self.goal.targets is None:
             self._race(plan)
         self._sample(plan, stream)
@@ -80,10 +86,36 @@ class _Search:
             length = norms(self.best[rows] - self.origin[rows], 2) / norms(noise, 2)
             moved = self.best[rows] + _SHAKE * length[:, None] * noise
             self.run(rows, self.goal.of(rows), within(moved, self.box), plan.shake)
+        self._scatter(plan, stream)
         rows = self.found()
         self.run(rows, self.goal.of(rows), self.best[rows], plan.polish)
         self._project(plan.projections)
-        self._scatter(plan, stream)
+        if plan.walk and len(rows):
+            self._walk(rows, self.best[rows], 2 * plan.walk)
+        self._confirm(points, distance)
+
+    def _confirm(self, points: torch.Tensor, distance: torch.Tensor) -> None:
+        """Judge the whole batch at once; keep the given points where that leaves nothing nearer.
+
+        Batches of other sizes round differently, and the nearest points lie at the boundary.
+        """
+        shift, found = self.best - self.origin, torch.isfinite(self.distance)
+        reached = self._reached()
+        for beyond in _BEYOND:
+            missed = found & ~reached
+            if not missed.any():
+                break
+            moved = within(self.origin + (1 + beyond) * shift, self.box)
+            self.best = torch.where(missed[:, None], moved, self.best)
+            reached = self._reached()
+        far = torch.where(reached, norms(self.best - self.origin, self.p), torch.inf)
+        nearer = far < distance
+        self.best = torch.where(nearer[:, None], self.best, points)
+        self.distance = torch.where(nearer, far, distance)
+
+    def _reached(self) -> torch.Tensor:
+        with torch.no_grad():
+            return self.goal.reached(self.model(self.best))
 
     def _noise(self, stream: torch.Generator) -> torch.Tensor:
         noise = torch.randn(self.origin.shape, generator=stream, dtype=self.origin.dtype)
@@ -105,7 +137,7 @@ class _Search:
     def _scatter(self, plan: Plan, stream: torch.Generator) -> None:
         """Descend from random starts, and walk on from all that is found: other basins."""
         rows = self.found()
-        if not len(rows):
+        if not len(rows) or not plan.scattered.steps:
             return
         at_once = max(1, _AT_ONCE // len(rows))
         for begin in range(0, plan.starts, at_once):
@@ -117,9 +149,6 @@ class _Search:
                 self._descend_and_walk(
                     copies, Goal(self.goal.y[copies], some.flatten()), plan, stream
                 )
-        if plan.walk:
-            self.run(rows, self.goal.of(rows), self.best[rows], plan.polish)
-            self._walk(rows, self.best[rows], 2 * plan.walk)
 
     def _descend_and_walk(
         self, rows: torch.Tensor, goal: Goal, plan: Plan, stream: torch.Generator
@@ -195,9 +224,12 @@ def minimal(
 
     A descent to any other label, short ones to each of the likeliest labels, of which the
     promising are followed up, descents from the best point randomly moved, and projections onto
-    the linearised boundary. The thorough search does all that the standard one does, and then
-    descends from random starts and walks along the boundary, in l2 past its kinks.
-    A batch that does not fit in memory is halved.
+    the linearised boundary. The standard search begins with the quick one, and goes on with longer
+    descents and more of them; the thorough one begins with that, and then descends from random
+    starts and walks along the boundary, in l2 past its kinks. So for the same seed and batch no
+    point of a larger budget is farther than that of a smaller one. In l0 points grow by single
+    features, which are then exchanged; larger budgets add sigma-zero, whose points are pruned and
+    exchanged as well. A batch that does not fit in memory is halved.
 
     Parameters
     ----------
@@ -206,9 +238,10 @@ def minimal(
     x, y : Tensor
         Inputs (n, ...) and labels (n,).
     p : float
-        1, 2 or inf.
+        0, 1, 2 or inf.
     budget : str
-        "quick", "standard" or "thorough": about 100, 350 or 1,000 gradients of the batch.
+        "quick", "standard" or "thorough": about 100, 400 or 1,000 gradients of the batch, in l0
+        about as long as 50, 250 or 2,000.
     box : tuple of float, optional
         (low, high): the least and largest value of a coordinate.
     targets : Tensor, shape (n,), optional
@@ -231,10 +264,10 @@ def minimal(
     References
     ----------
     The parts: Rony et al., CVPR 2019; Pintor et al., NeurIPS 2021; Croce and Hein, ICML 2020
-    (projections, several targets).
+    (projections, several targets); in l0 Hajri et al., ICTAI 2021, and Cina et al., ICLR 2025.
     """
-    if p not in (1, 2, float("inf")):
-        raise InputError(f"p: {p}; expected 1, 2 or inf")
+    if p not in (0, 1, 2, float("inf")):
+        raise InputError(f"p: {p}; expected 0, 1, 2 or inf")
     if budget not in BUDGETS:
         raise InputError(f"unknown budget '{budget}': {nearest(budget, BUDGETS)}")
     points, radii = x.clone(), torch.empty(len(x), dtype=x.dtype, device=x.device)
@@ -243,11 +276,15 @@ def minimal(
         begin, end = parts.pop()
         part = slice(begin, end)
         goal = Goal(y[part], None if targets is None else targets[part])
-        stream = torch_stream(seed, "minimal", str(begin))
         try:
             checked(model, x[part], goal.y, box=box, targets=goal.targets)
+            if p == 0:
+                points[part], radii[part] = fewest_changes(model, x[part], goal, budget, box)
+                continue
             search = _Search(model, x[part], goal, p, box)
-            search.search(BUDGETS[budget], stream)
+            stream = torch_stream(seed, "minimal", str(begin))
+            for plan in BUDGETS[budget]:
+                search.search(plan, stream)
         except RuntimeError as error:
             if end - begin == 1 or not _out_of_memory(error):
                 raise

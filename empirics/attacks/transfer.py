@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from empirics.adversary.batch import Model
+from empirics.adversary.batch import Model, scale
 from empirics.adversary.checks import Box, checked
-from empirics.adversary.goal import Goal
+from empirics.adversary.goal import Goal, within
 from empirics.attacks.registry import ATTACKS, attack
 from theory.errors import InputError
 
@@ -77,10 +77,13 @@ class Transferred:
     fooled : Tensor, shape (m, m, n)
         Entry (s, t, i): the label of model t at the i-th point made against s is an adversarial
         one; false where it is not counted.
+    points : Tensor, shape (m, n, ...)
+        What was made against each source; the inputs where nothing was found.
     """
 
     counted: torch.Tensor
     fooled: torch.Tensor
+    points: torch.Tensor
 
     @property
     def rates(self) -> torch.Tensor:
@@ -127,7 +130,7 @@ def transfer_matrix(
         fair = torch.stack([~goal.reached(model(x)) for model in models]).all(dim=0)
         if targets is not None:
             fair &= torch.stack([model(x).argmax(dim=1) == y for model in models]).all(dim=0)
-    counted, fooled = [], []
+    counted, fooled, made = [], [], []
     for source in models:
         points = _made(source, x, y, by, box, targets, settings)
         with torch.no_grad():
@@ -135,7 +138,48 @@ def transfer_matrix(
             found = fair & goal.reached(source(points))
         counted.append(found)
         fooled.append(row & found)
-    return Transferred(torch.stack(counted), torch.stack(fooled))
+        made.append(points)
+    return Transferred(torch.stack(counted), torch.stack(fooled), torch.stack(made))
+
+
+def magnified(
+    x: torch.Tensor, points: torch.Tensor, distortion: float, *, box: Box | None = None
+) -> torch.Tensor:
+    """Return the inputs moved in the directions of given points to a given distortion.
+
+    Parameters
+    ----------
+    x, points : Tensor, shape (n, ...)
+        Where a point is its input, it stays there.
+    distortion : float
+        Root mean square of the change of a coordinate, above 0.
+    box : tuple of float, optional
+        What is moved is clipped to it: the distortion is then smaller.
+
+    Raises
+    ------
+    InputError
+        If the distortion is not positive and finite, or the shapes differ.
+
+    References
+    ----------
+    Szegedy et al. (ICLR 2014), table 4.
+
+    Examples
+    --------
+    >>> magnified(torch.zeros(1, 4), torch.tensor([[0.1, 0.0, 0.0, 0.0]]), 0.5)
+    tensor([[1., 0., 0., 0.]])
+    """
+    if not 0 < distortion < float("inf"):
+        raise InputError(f"distortion: {distortion}; expected positive and finite")
+    if x.shape != points.shape:
+        raise InputError(
+            f"points: shape {tuple(points.shape)}; expected that of x {tuple(x.shape)}"
+        )
+    change = points - x
+    size = change.flatten(1).double().pow(2).mean(dim=1).sqrt()
+    factor = torch.where(size > 0, distortion / size.clamp_min(1e-300), 0.0).to(x)
+    return within(x + scale(factor, change), box)
 
 
 def _made(

@@ -1,134 +1,25 @@
 """Distances of real images to another label, each an interval, and the robust accuracies."""
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from empirics.attacks import minimal
-from empirics.attacks.candidates import PUSHES, pushed
 from empirics.attacks.strongest import BUDGETS
-from empirics.correct_images import CorrectImages, correct_images
-from empirics.devices import precise
-from empirics.feed_forward import feed_forward
+from empirics.correct_images import correct_images
+from empirics.image_distances import NORMS, PIXELS, Deployed, Distances
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.progress import progress
 from empirics.record import Evidence
 from empirics.settings import setting
-from empirics.trace import relu_network
-from theory.arrays import FloatArray
-from theory.distance import MarginCertifier, exact
-from theory.distance.certificates.deployment import DeploymentError
+from theory.distance import exact
 from theory.errors import InputError, nearest
 from theory.evidence import Radii
-from theory.lipschitz.feed_forward import FeedForward
-from theory.relu import ReluNetwork
 
-NORMS = {"l2": 2.0, "linf": np.inf}
-_BOX = (0.0, 1.0)
-_ROUNDING = 1e-12
-"""Far above the relative rounding error of a norm in double precision."""
-
-
-class _Network:
-    """A classifier as it is deployed, in double precision, and as arrays where that is possible."""
-
-    def __init__(self, images: CorrectImages) -> None:
-        self.images = images
-        self.traced: FeedForward | None = None
-        self.relu: ReluNetwork | None = None
-        self.reason: str | None = None
-        try:
-            self.traced = feed_forward(images.module, images.shape)
-        except InputError as error:
-            self.reason = str(error)
-            self._logits = _double_logits(images)
-            return
-        self._logits, self._error = self.traced, DeploymentError(self.traced, "float64")
-        try:
-            self.relu = relu_network(images.module, images.shape)
-        except InputError:
-            self.relu = None  # some activations are curved
-
-    def changed(
-        self, points: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.bool_]:
-        """Whether both precisions give another label, the double one beyond its rounding error.
-
-        The rounding of a network without a trace is not known: there the labels alone count.
-        """
-        flat = points.astype(np.float64)
-        logits = self._logits(flat)
-        rows = np.arange(len(flat))
-        own = logits[rows, labels]
-        others = logits.copy()
-        others[rows, labels] = -np.inf
-        norms = np.linalg.norm(flat, axis=1) * (1 + _ROUNDING)
-        error = np.zeros(len(flat)) if self.traced is None else self._error(norms)
-        beyond = others.max(axis=1) - own > 2 * error
-        return np.asarray(beyond & (self.images.deployed_labels(points) != labels))
-
-
-def _double_logits(images: CorrectImages) -> Callable[[FloatArray], FloatArray]:
-    home = precise(images.device)
-    twin: nn.Module = copy.deepcopy(images.module).to(home, torch.float64)
-
-    def logits(points: FloatArray) -> FloatArray:
-        with torch.no_grad():
-            batch = torch.from_numpy(points.reshape(-1, *images.shape)).to(home)
-            return np.asarray(twin(batch).cpu().numpy(), dtype=np.float64)
-
-    return logits
-
-
-@dataclass
-class _Distances:
-    """Ends of the distance of each image in one norm, and the points of the upper ones."""
-
-    p: float
-    network: _Network
-    lower: FloatArray
-    upper: FloatArray
-    points: npt.NDArray[np.float32]
-
-    @classmethod
-    def of(cls, p: float, network: _Network) -> "_Distances":
-        flat = network.images.flat
-        n = len(flat)
-        return cls(p, network, np.zeros(n), np.full(n, np.inf), flat.astype(np.float32))
-
-    def offer(self, rows: npt.NDArray[np.intp], candidates: FloatArray) -> None:
-        """Count candidates of some images, or points just beyond, where both precisions agree."""
-        images, pending = self.network.images, np.ones(len(rows), dtype=bool)
-        origin = torch.from_numpy(images.flat[rows])
-        for push in PUSHES:
-            if not pending.any():
-                return
-            moved = pushed(origin, torch.from_numpy(candidates), push).numpy()
-            stored = np.clip(moved, *_BOX).astype(np.float32)
-            changed = pending & self.network.changed(stored, images.labels[rows])
-            change = stored.astype(np.float64) - images.flat[rows]
-            distance = np.linalg.norm(change, ord=self.p, axis=1) * (1 + _ROUNDING)
-            closer = changed & (distance < self.upper[rows])
-            self.upper[rows[closer]] = distance[closer]
-            self.points[rows[closer]] = stored[closer]
-            pending &= ~changed
-
-    def robust(self, budgets: tuple[float, ...], n_drawn: int) -> list[dict[str, float]]:
-        """Return the ends of the robust accuracy of all images drawn, at each budget."""
-        return [
-            {
-                "budget": budget,
-                "lower": float((self.lower > budget).sum() / n_drawn),
-                "upper": float((self.upper > budget).sum() / n_drawn),
-            }
-            for budget in budgets
-        ]
+__all__ = ["NORMS", "ImageRadii"]
 
 
 @measure("image_radii")
@@ -154,9 +45,9 @@ class ImageRadii:
         Of "l2" and "linf".
     effort : str
         Of the attack: "quick", "standard" or "thorough"; see `empirics.attacks.minimal`.
-    best_units : int
-        Networks of at most as many units are certified by all methods, larger ones by the product
-        of their layers' norms.
+    best_units, product_units : int
+        Networks of at most as many units are certified by all methods, and by the product of their
+        layers' norms; larger ones are not.
     exact_units : int
         Piecewise-linear networks of at most as many units with two phases are searched exactly.
     exact_seconds : float
@@ -180,6 +71,7 @@ class ImageRadii:
     norms: tuple[str, ...] = setting(("l2", "linf"))
     effort: str = setting("standard")
     best_units: int = setting(2048, at_least=0)
+    product_units: int = setting(16_384, at_least=0)
     exact_units: int = setting(64, at_least=0)
     exact_seconds: float = setting(0.0, at_least=0)
     budgets_l2: tuple[float, ...] = setting((0.25, 0.5, 1.0, 1.5, 2.0, 3.0), above=0)
@@ -201,10 +93,7 @@ class ImageRadii:
         """Return the distances as evidence, by norm, the robust accuracies and some points."""
         assert subject.data is not None
         images = correct_images(subject, self.images)
-        network = _Network(images)
-        certifier = None
-        if network.traced is not None:
-            certifier = MarginCertifier(network.traced, deployment="float32")
+        network = Deployed(images)
         complete = len(images.index) == self.images
         n_drawn = int(images.index[-1]) + 1 if complete else len(subject.data.test_labels)
         shown = images.flat[: self.shown].astype(np.float32)
@@ -222,9 +111,8 @@ class ImageRadii:
             "image": shown.reshape(-1, *images.shape),
         }
         for norm in dict.fromkeys(self.norms):
-            found = _Distances.of(NORMS[norm], network)
-            if certifier is not None:
-                found.lower = self._certified(certifier, images, found.p)
+            found = Distances.of(NORMS[norm], network)
+            found.lower = network.certified(found.p, self.best_units, self.product_units)
             self._attack(found, context, norm)
             proved = self._solve(found, f"{context.title} {norm} exact")
             evidence[f"distance[{norm}]"] = Radii(found.lower, found.upper)
@@ -239,18 +127,7 @@ class ImageRadii:
             arrays[f"{norm}.labels"] = images.deployed_labels(points)
         return Outcome(evidence, facts, arrays)
 
-    def _certified(self, certifier: MarginCertifier, images: CorrectImages, p: float) -> FloatArray:
-        """Return certified distances, shape (n,)."""
-        n_units = sum(len(stage.bias) for stage in certifier.network.stages[:-1])
-        return certifier.radii(
-            images.flat,
-            p=p,
-            box=_BOX,
-            method="best" if n_units <= self.best_units else "product",
-            labels=images.labels,
-        )
-
-    def _attack(self, found: _Distances, context: Context, norm: str) -> None:
+    def _attack(self, found: Distances, context: Context, norm: str) -> None:
         images = found.network.images
         flat = torch.from_numpy(images.flat.astype(np.float32))
         points, radii = minimal(
@@ -259,13 +136,12 @@ class ImageRadii:
             torch.from_numpy(images.labels).to(images.device),
             p=found.p,
             budget=self.effort,
-            box=_BOX,
+            box=PIXELS,
             seed=context.stream("attack", norm).initial_seed(),
         )
-        rows = np.flatnonzero(torch.isfinite(radii).cpu().numpy())
-        found.offer(rows, points.flatten(1).cpu().double().numpy()[rows])
+        found.attacked(points, radii)
 
-    def _solve(self, found: _Distances, title: str) -> int:
+    def _solve(self, found: Distances, title: str) -> int:
         """Search exactly where the network is small; return how many distances were proved."""
         relu, images = found.network.relu, found.network.images
         if relu is None or relu.n_units > self.exact_units or not self.exact_seconds:
@@ -276,7 +152,7 @@ class ImageRadii:
                 relu,
                 images.flat[i],
                 p=found.p,
-                box=_BOX,
+                box=PIXELS,
                 label=int(images.labels[i]),
                 time_limit=self.exact_seconds,
                 start=found.points[i] if np.isfinite(found.upper[i]) else None,

@@ -96,6 +96,7 @@ def ours() -> dict[tuple[str, float], Attack]:
     single: dict[tuple[str, float], Attack] = {
         ("DDN 100", 2.0): functools.partial(ddn, box=BOX),
         ("ALMA 100", 2.0): functools.partial(alma, box=BOX),
+        ("ALMA 100", 1.0): functools.partial(alma, p=1, box=BOX),
         ("DeepFool 50", 2.0): functools.partial(deepfool, steps=50, box=BOX),
     }
     for p in (2.0, math.inf, 1.0):

@@ -2,9 +2,9 @@
 
 The models are small convolutional nets trained on MNIST (l0 attacks and saliency maps) and CIFAR-10
 (one pixel), or on the embedded digits where these are not found. The plain versions go image by
-image, look at all pairs of features, and evaluate candidates one by one; torchattacks joins where
-it is installed. Times are CPU seconds of the process on one thread; medians count failures as
-infinite.
+image, look at all pairs of features, and evaluate candidates one by one; torchattacks and adv-lib
+join where they are installed. Times are CPU seconds of the process on one thread; medians count
+failures as infinite.
 """
 
 import importlib.util
@@ -21,6 +21,7 @@ from empirics.attacks.greedy_l0 import greedy_l0
 from empirics.attacks.jsma import jsma
 from empirics.attacks.one_pixel import one_pixel
 from empirics.attacks.sigma_zero import sigma_zero
+from empirics.attacks.strongest import minimal
 from empirics.classifiers.conv import SmallConvolutional
 from empirics.data import load
 from empirics.plugins import Context
@@ -32,6 +33,7 @@ from theory.table import text_table
 SEED = 0
 BOX = (0.0, 1.0)
 IMAGES = 32
+PEERS = ("torchattacks", "adv_lib")
 EVOLUTION = {"population": 100, "iterations": 10}
 Attack = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 Case = tuple[str, nn.Sequential, torch.Tensor, torch.Tensor]
@@ -136,11 +138,36 @@ def torchattacks_one_pixel(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -
     return torchattacks.OnePixel(model, pixels=1, steps=steps, popsize=size)(x, y)
 
 
+def adv_lib_l0(name: str) -> Attack:
+    """Return one of adv-lib's attacks on few features, as it comes."""
+
+    def attack(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        import adv_lib.attacks
+
+        return getattr(adv_lib.attacks, name)(model, x, y, targeted=False)
+
+    return attack
+
+
+def fewest(budget: str) -> Attack:
+    """Return the strongest search for the fewest features, with a budget."""
+
+    def attack(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return minimal(model, x, y, p=0, budget=budget, box=BOX)[0]
+
+    return attack
+
+
 L0: dict[str, Attack] = {
     "plain greedy, image by image": plain_greedy,
     "this package: greedy_l0, growth": lambda m, x, y: greedy_l0(m, x, y, box=BOX, patience=0),
     "this package: greedy_l0": lambda m, x, y: greedy_l0(m, x, y, box=BOX),
     "this package: sigma_zero, 1000 steps": lambda m, x, y: sigma_zero(m, x, y, box=BOX),
+    "this package: minimal, quick": fewest("quick"),
+    "this package: minimal, standard": fewest("standard"),
+    "this package: minimal, thorough": fewest("thorough"),
+    "adv_lib: sigma_zero": adv_lib_l0("sigma_zero"),
+    "adv_lib: vfga": adv_lib_l0("vfga"),
     "this package: cw_l0, 60 steps": lambda m, x, y: cw_l0(
         m, x, y, box=BOX, steps=60, step_size=0.1, factor=10.0, last_weight=1e3
     ),
@@ -165,8 +192,9 @@ def compare(title: str, attacks: dict[str, Attack], case: Case, steps: str = "")
     name, model, x, y = case
     rows, plain = [], (0.0, 0.0)
     for attack, function in attacks.items():
-        if attack.startswith("torchattacks") and not importlib.util.find_spec("torchattacks"):
-            sys.stderr.write(f"torchattacks is not installed: '{attack}' is left out\n")
+        library = attack.partition(":")[0]
+        if library in PEERS and not importlib.util.find_spec(library):
+            sys.stderr.write(f"{library} is not installed: '{attack}' is left out\n")
             continue
         start = time.process_time()
         points = function(model, x, y)
