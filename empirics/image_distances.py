@@ -31,26 +31,37 @@ _ROUNDING = 1e-12
 class Deployed:
     """A classifier as it is deployed, in double precision, and as arrays where that is possible.
 
+    Parameters
+    ----------
+    images : CorrectImages
+    most_units : int
+        Networks with more are not looked at as arrays: their layers' norms would take too long.
+
     Attributes
     ----------
     images : CorrectImages
     traced : FeedForward or None
-        None where an operator is not known, which `reason` names.
+        None where an operator is not known or the network is too large, which `reason` says.
     relu : ReluNetwork or None
         None where some activations are curved, too.
     """
 
-    def __init__(self, images: CorrectImages) -> None:
+    def __init__(self, images: CorrectImages, most_units: int = 16_384) -> None:
         self.images = images
         self.traced: FeedForward | None = None
         self.relu: ReluNetwork | None = None
         self.reason: str | None = None
+        self.n_units = 0
         try:
-            self.traced = feed_forward(images.module, images.shape)
+            traced = feed_forward(images.module, images.shape)
+            n_units = sum(len(stage.bias) for stage in traced.stages[:-1])
+            if n_units > most_units:
+                raise InputError(f"{n_units} units; certificates are for at most {most_units}")
         except InputError as error:
             self.reason = str(error)
             self._logits = _double_logits(images)
             return
+        self.traced, self.n_units = traced, n_units
         self._logits, self._error = self.traced, DeploymentError(self.traced, "float64")
         try:
             self.relu = relu_network(images.module, images.shape)
@@ -75,35 +86,29 @@ class Deployed:
         beyond = others.max(axis=1) - own > 2 * error
         return np.asarray(beyond & (self.images.deployed_labels(points) != labels))
 
-
     @cached_property
     def _certifier(self) -> MarginCertifier:
         assert self.traced is not None
         return MarginCertifier(self.traced, deployment="float32")
 
-    def certified(self, p: float, best_units: int, product_units: int) -> FloatArray:
+    def certified(self, p: float, best_units: int) -> FloatArray:
         """Return certified distances to another label within the range of pixels, shape (n,).
 
         Parameters
         ----------
         p : float
         best_units : int
-            Networks of at most as many units are certified by all methods.
-        product_units : int
-            Others of at most as many by the product of their layers' norms; larger ones, and those
-            without a trace, not at all: 0.
+            Networks of at most as many units are certified by all methods, larger ones by the
+            product of their layers' norms; those without a trace not at all: 0.
         """
         images = self.images
         if self.traced is None:
-            return np.zeros(len(images.flat))
-        n_units = sum(len(stage.bias) for stage in self.traced.stages[:-1])
-        if n_units > max(best_units, product_units):
             return np.zeros(len(images.flat))
         return self._certifier.radii(
             images.flat,
             p=p,
             box=PIXELS,
-            method="best" if n_units <= best_units else "product",
+            method="best" if self.n_units <= best_units else "product",
             labels=images.labels,
         )
 

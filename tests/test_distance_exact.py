@@ -235,6 +235,42 @@ def test_ends_are_nested_in_time(
     assert previous.proved
 
 
+@pytest.mark.parametrize("p", NORMS)
+def test_nodes_are_limited_and_ends_repeatable(
+    digits: tuple[ReluNetwork, FloatArray], p: float
+) -> None:
+    network, points = digits
+    truth = exact(network, points[3], p=p, box=(0, 1))
+    assert truth.proved
+    for limit in (0, 1, 12, 40):
+        found, again = (
+            exact(network, points[3], p=p, box=(0, 1), node_limit=limit) for _ in range(2)
+        )
+        assert found.n_nodes <= limit
+        assert (found.lower, found.upper) == (again.lower, again.upper)
+        assert found.point is not None
+        assert again.point is not None
+        assert np.array_equal(found.point, again.point)
+        assert found.lower <= truth.upper
+        assert truth.lower <= found.upper < math.inf
+
+
+@pytest.mark.parametrize("p", NORMS)
+def test_time_is_looked_at_within_a_node(p: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each look at the clock is a second: few follow the one that says that time is over.
+    rng = np.random.default_rng(0)
+    network = random_network(0, (200, 60, 60, 4), (0.0,))
+    x = rng.uniform(0, 1, size=200)
+    looks = itertools.count()
+    monkeypatch.setattr("time.monotonic", lambda: float(next(looks)))
+    for limit in (0, 3, 10, 30):
+        looks = itertools.count()
+        found = exact(network, x, p=p, box=(0, 1), time_limit=limit)
+        assert 0 <= found.lower <= found.upper
+        assert found.n_nodes < limit + 4
+        assert next(looks) <= limit + 20
+
+
 def test_start_is_used() -> None:
     network = random_network(3, (3, 8, 8, 3), (0.0,))
     x = np.zeros(3)
@@ -312,6 +348,9 @@ def test_half_spaces_hold_whatever_the_multipliers(p: float) -> None:
         ({"targets": []}, "not be empty"),
         ({"label": 1, "targets": [1]}, "differ from the label"),
         ({"time_limit": -1.0}, "time_limit"),
+        ({"time_limit": math.nan}, "time_limit"),
+        ({"node_limit": -1}, "node_limit"),
+        ({"node_limit": 0.5}, "node_limit"),
         ({"start": [1.0]}, "2 coordinates"),
         ({"network": 3}, "ReluNetwork"),
     ],

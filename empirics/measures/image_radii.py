@@ -45,9 +45,9 @@ class ImageRadii:
         Of "l2" and "linf".
     effort : str
         Of the attack: "quick", "standard" or "thorough"; see `empirics.attacks.minimal`.
-    best_units, product_units : int
+    best_units, most_units : int
         Networks of at most as many units are certified by all methods, and by the product of their
-        layers' norms; larger ones are not.
+        layers' norms; larger ones are not, and their rounding is not bounded.
     exact_units : int
         Piecewise-linear networks of at most as many units with two phases are searched exactly.
     exact_seconds : float
@@ -71,7 +71,7 @@ class ImageRadii:
     norms: tuple[str, ...] = setting(("l2", "linf"))
     effort: str = setting("standard")
     best_units: int = setting(2048, at_least=0)
-    product_units: int = setting(16_384, at_least=0)
+    most_units: int = setting(16_384, at_least=0)
     exact_units: int = setting(64, at_least=0)
     exact_seconds: float = setting(0.0, at_least=0)
     budgets_l2: tuple[float, ...] = setting((0.25, 0.5, 1.0, 1.5, 2.0, 3.0), above=0)
@@ -93,7 +93,7 @@ class ImageRadii:
         """Return the distances as evidence, by norm, the robust accuracies and some points."""
         assert subject.data is not None
         images = correct_images(subject, self.images)
-        network = Deployed(images)
+        network = Deployed(images, self.most_units)
         complete = len(images.index) == self.images
         n_drawn = int(images.index[-1]) + 1 if complete else len(subject.data.test_labels)
         shown = images.flat[: self.shown].astype(np.float32)
@@ -112,7 +112,7 @@ class ImageRadii:
         }
         for norm in dict.fromkeys(self.norms):
             found = Distances.of(NORMS[norm], network)
-            found.lower = network.certified(found.p, self.best_units, self.product_units)
+            found.lower = network.certified(found.p, self.best_units)
             self._attack(found, context, norm)
             proved = self._solve(found, f"{context.title} {norm} exact")
             evidence[f"distance[{norm}]"] = Radii(found.lower, found.upper)

@@ -57,9 +57,9 @@ class JointImageRadii:
         Of the attack: "quick", "standard" or "thorough"; see `empirics.attacks.minimal`.
     size : int
         Sets of at most so many classifiers, and the set of all.
-    best_units, product_units : int
+    best_units, most_units : int
         Networks of at most as many units are certified by all methods, and by the product of their
-        layers' norms; larger ones are not.
+        layers' norms; larger ones are not, and their rounding is not bounded.
 
     Raises
     ------
@@ -75,7 +75,7 @@ class JointImageRadii:
     effort: str = setting("standard")
     size: int = setting(2, at_least=1)
     best_units: int = setting(2048, at_least=0)
-    product_units: int = setting(16_384, at_least=0)
+    most_units: int = setting(16_384, at_least=0)
 
     def __post_init__(self) -> None:
         if not self.norms:
@@ -93,7 +93,9 @@ class JointImageRadii:
         """Return the distances of all as evidence, by norm, and those of smaller sets as arrays."""
         common = common_images(subject, self.images)
         modules = subject.classifiers
-        deployed = [Deployed(common.of(label, module)) for label, module in modules.items()]
+        deployed = [
+            Deployed(common.of(label, module), self.most_units) for label, module in modules.items()
+        ]
         sets = self._sets(len(deployed))
         evidence: dict[str, Evidence] = {}
         arrays: dict[str, npt.NDArray[np.generic]] = {
@@ -113,7 +115,7 @@ class JointImageRadii:
         for norm in dict.fromkeys(self.norms):
             p = NORMS[norm]
             found = {s: Distances.of(p, _All([deployed[i] for i in s])) for s in sets}
-            alone = [one.certified(p, self.best_units, self.product_units) for one in deployed]
+            alone = [one.certified(p, self.best_units) for one in deployed]
             for some, distances in found.items():
                 distances.lower = np.max([alone[i] for i in some], axis=0)
             for some in progress(sets, f"{context.title} {norm}"):

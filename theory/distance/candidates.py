@@ -26,10 +26,12 @@ class Incumbent:
     ----------
     upper : float
     point : ndarray or None
+    nearest : Nearest
+        Its budget's time is kept.
     """
 
     def __init__(self, problem: DistanceProblem, nearest: Nearest) -> None:
-        self._problem, self._nearest = problem, nearest
+        self._problem, self.nearest = problem, nearest
         self.upper = np.inf
         self.point: FloatArray | None = None
         self._tried: set[tuple[bytes, int]] = set()
@@ -45,7 +47,7 @@ class Incumbent:
         if not lead >= 0 or not lead >= problem.lead_error(point):
             return False
         self.upper, self.point = upper, point
-        self._nearest.scale = max(upper, _LEAST)
+        self.nearest.scale = max(upper, _LEAST)
         return True
 
     def push(self, change: FloatArray, target: int) -> bool:
@@ -72,7 +74,7 @@ class Incumbent:
         problem = self._problem
         for _ in range(rounds):
             key = (np.packbits(pattern).tobytes(), target)
-            if key in self._tried:
+            if key in self._tried or self.nearest.budget.late():
                 return
             self._tried.add(key)
             change = self._in_region(pattern, target)
@@ -85,7 +87,7 @@ class Incumbent:
     def _in_region(self, pattern: BoolArray, target: int) -> FloatArray | None:
         """Return the nearest change in a region; None if that is not better."""
         for lead in (0.0, *_LEADS):
-            change = region_nearest(self._problem, self._nearest, pattern, target, lead)
+            change = region_nearest(self._problem, self.nearest, pattern, target, lead)
             if change is None or not self._problem.length(change) < self.upper:
                 return None
             if self.push(change, target):
@@ -152,6 +154,8 @@ def first_points(
     size = radius / np.sqrt(n) if problem.p == 2 else radius
     found: list[tuple[float, int, FloatArray]] = []
     for k in range(restarts + 1):
+        if k and incumbent.nearest.budget.late():
+            break
         start = problem.x
         if k:
             start = problem.inside(start + 0.3 * size * rng.normal(size=n))
@@ -162,6 +166,7 @@ def first_points(
             nearest = min(each[0] for each in found)
             size = nearest / np.sqrt(n) if problem.p == 2 else nearest
     found.sort(key=lambda each: each[0])
-    for _, target, point in found[:_POLISHED]:
+    for _, _, point in found[:_POLISHED]:
         incumbent.offer(point)
+    for _, target, point in found[:_POLISHED]:
         incumbent.polish(problem.network.pattern(point), target)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from theory.arrays import FloatArray
 from theory.distance.certificates.batch import Batch, Method, Settings
+from theory.distance.certificates.branched import relu_network
 from theory.distance.certificates.composition import compose
 from theory.distance.certificates.constants import PairConstants
 from theory.distance.certificates.deployment import Deployment, DeploymentError
@@ -92,7 +93,8 @@ def certified_many(
     - "interval": intervals, layer by layer;
     - "linear": lines around all units, taken back to the inputs, with optimised slopes;
     - "best": the largest of all of them, pair by pair, without those that a large network makes
-      too slow.
+      too slow; of piecewise-linear networks, raised by a few steps of branch and bound over the
+      phases of units, as of `exact`.
 
     Parameters
     ----------
@@ -152,6 +154,8 @@ class MarginCertifier:
         Relative, of the radii of the methods that search for them.
     max_units : int
         Units up to which "best" solves semidefinite bounds.
+    nodes : int
+        Of branch and bound, a point, by which "best" raises its radii for p = 2 and inf.
 
     Raises
     ------
@@ -173,6 +177,7 @@ class MarginCertifier:
         steps: int = 16,
         tolerance: float = 1e-3,
         max_units: int = 300,
+        nodes: int = 64,
     ) -> None:
         if not isinstance(network, ReluNetwork | FeedForward):
             raise ValueError(
@@ -185,12 +190,16 @@ class MarginCertifier:
             raise ValueError(f"deployment must be one of {known}, got {deployment!r}")
         if isinstance(steps, bool) or steps != int(steps) or steps < 0:
             raise ValueError(f"steps must be a whole number from 0 on, got {steps!r}")
+        if isinstance(nodes, bool) or nodes != int(nodes) or nodes < 0:
+            raise ValueError(f"nodes must be a whole number from 0 on, got {nodes!r}")
         if not 0 < tolerance < 1:
             raise ValueError(f"tolerance must be between 0 and 1, got {tolerance}")
         self.network = FeedForward.of(network)
         error = None if deployment == "exact" else DeploymentError(self.network, deployment)
         constants = PairConstants(_affine_at_end(self.network))
-        self._settings = Settings(constants, error, int(steps), tolerance, max_units)
+        relu = relu_network(self.network)
+        limits = tolerance, max_units, int(nodes)
+        self._settings = Settings(constants, error, int(steps), *limits, relu)
 
     def radii(
         self,

@@ -7,13 +7,14 @@ lead is more than its rounding error.
 """
 
 import math
-import time
 from collections.abc import Sequence
 
 import numpy.typing as npt
 
 from theory.distance.branching import Search
+from theory.distance.budget import Budget
 from theory.distance.candidates import Incumbent, first_points
+from theory.distance.growth import grown
 from theory.distance.problem import Distance, DistanceProblem
 from theory.distance.programme import Nearest
 from theory.relu.network import ReluNetwork
@@ -23,6 +24,8 @@ _GROWTH = 10.0
 _BALLS = 7
 """Balls, each so many times as large, that are searched where neither a point nor a box is known.
 """
+_FIRST = 64
+"""Nodes after which a search that is to be stopped turns to smaller balls first."""
 
 
 def exact(
@@ -34,6 +37,7 @@ def exact(
     label: int | None = None,
     targets: Sequence[int] | None = None,
     time_limit: float | None = None,
+    node_limit: int | None = None,
     start: npt.ArrayLike | None = None,
 ) -> Distance:
     """Return the smallest l_p distance from x to a point with another label.
@@ -57,8 +61,11 @@ def exact(
     targets : sequence of int, optional
         Labels that count as another one; all if not given.
     time_limit : float, optional
-        Seconds after which the search stops, with ends that may differ. The first points and
-        bounds are found in any case. More time gives ends within those of less.
+        Seconds after which the search stops, with ends that may differ. A first point of each
+        target is looked for, and first bounds are found, in any case. More time gives ends within
+        those of less.
+    node_limit : int, optional
+        Nodes after which it stops: without a time limit, the ends are the same on each call.
     start : array_like, shape (n_inputs,), optional
         A point of another label, such as an attack's, from which a nearer one may be found.
 
@@ -91,36 +98,48 @@ def exact(
     problem = DistanceProblem.of(network, x, p, box, label, targets)
     if time_limit is not None and not time_limit >= 0:
         raise ValueError(f"time_limit must be at least 0, got {time_limit}")
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    if node_limit is not None and (
+        isinstance(node_limit, bool) or node_limit != int(node_limit) or node_limit < 0
+    ):
+        raise ValueError(f"node_limit must be a whole number from 0 on, got {node_limit!r}")
+    budget = Budget(time_limit, node_limit)
     known = None if start is None else network.point(start)
     if not problem.targets or problem.unreachable():
         return Distance(math.inf, math.inf, None)
     if float(problem.leads(problem.x).max()) >= 0:
         return Distance(0.0, 0.0, problem.x)
-    nearest = Nearest(problem.p, problem.low - problem.x, problem.high - problem.x)
+    nearest = Nearest(problem.p, problem.low - problem.x, problem.high - problem.x, budget)
     incumbent = Incumbent(problem, nearest)
     if known is not None:
         incumbent.offer(known)
         best = problem.targets[int(problem.leads(problem.inside(known)).argmax())]
         incumbent.polish(network.pattern(problem.inside(known)), best)
     far = problem.farthest()
-    nodes, lower = 0, 0.0
     radius = min(far, max(1.0, float(problem.length(problem.x))))
     first_points(problem, incumbent, radius)
+    nodes, lower = 0, 0.0
     for _ in range(_BALLS):
-        if math.isfinite(incumbent.upper) or radius >= far or time.monotonic() > deadline:
+        if math.isfinite(incumbent.upper) or radius >= far or budget.late():
             break
-        search = Search(problem, nearest, incumbent, radius, deadline)
-        lower = max(lower, search.run())
-        nodes += search.n_nodes
+        ball = Search(problem, radius, budget, incumbent)
+        ball.run()
+        nodes, lower = nodes + ball.n_nodes, max(lower, ball.lower)
         radius = min(far, radius * _GROWTH)
         if not math.isfinite(incumbent.upper):
             first_points(problem, incumbent, radius)
-    known_upper = math.isfinite(incumbent.upper)
-    if math.isfinite(far) or (known_upper and not Distance(lower, incumbent.upper, None).proved):
+    found = math.isfinite(incumbent.upper)
+    if math.isfinite(far) or (found and not Distance(lower, incumbent.upper, None).proved):
         # A little farther than the farthest point: a bound beyond that says that there is none.
-        search = Search(problem, nearest, incumbent, far * (1 + 1e-6), deadline)
-        found = search.run()
+        search = Search(problem, far * (1 + 1e-6), budget, incumbent)
+        search.run(_FIRST)
+        lower = max(lower, search.lower)
+        limited = time_limit is not None or node_limit is not None
+        if limited and not search.settled and math.isfinite(incumbent.upper):
+            end = incumbent.upper
+            lower, inner = grown(problem, budget, lower, end, incumbent=incumbent)
+            nodes += inner
+        search.run()
+        lower = max(lower, search.lower)
         nodes += search.n_nodes
-        lower = math.inf if found > far else max(lower, found)
+        lower = math.inf if lower > far else lower
     return Distance(min(lower, incumbent.upper), incumbent.upper, incumbent.point, nodes)

@@ -84,6 +84,9 @@ class DistanceProblem:
     targets : tuple of int
         Labels that count as others.
     stages : tuple of Stage
+    slack : float
+        At least 0: where a target is behind by no more than that, it counts as leading in what is
+        said from below.
     """
 
     network: ReluNetwork
@@ -94,6 +97,7 @@ class DistanceProblem:
     label: int
     targets: tuple[int, ...]
     stages: tuple[Stage, ...]
+    slack: float = 0.0
 
     @classmethod
     def of(

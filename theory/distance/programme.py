@@ -12,9 +12,13 @@ import numpy as np
 from scipy import sparse
 
 from theory.arrays import FloatArray
+from theory.distance.budget import Budget
 from theory.distance.problem import DistanceProblem
 from theory.distance.relaxation import Multipliers, Units
 from theory.relu.layer import BoolArray
+
+_SECONDS = 1e-3
+"""That a solver is given at least."""
 
 
 class Solved(NamedTuple):
@@ -32,10 +36,15 @@ class Nearest:
     ----------
     scale : float
         About the size of d: the solver's tolerances are parts of it.
+    budget : Budget
+        A programme that is not solved when its time ends is given up.
     """
 
-    def __init__(self, p: float, low: FloatArray, high: FloatArray) -> None:
+    def __init__(
+        self, p: float, low: FloatArray, high: FloatArray, budget: Budget | None = None
+    ) -> None:
         self.p, self.n, self.scale = p, len(low), 1.0
+        self.budget = Budget() if budget is None else budget
         eye: Any = sparse.eye_array(self.n, format="csc")
         finite_low, finite_high = np.isfinite(low), np.isfinite(high)
         blocks = [-eye.tocsr()[finite_low], eye.tocsr()[finite_high]]
@@ -81,6 +90,8 @@ class Nearest:
                 np.concatenate([np.ones(n), np.zeros(extra)]), format="csc"
             )
             linear = np.zeros(width)
+        if math.isfinite(seconds := self.budget.seconds):
+            self._settings.time_limit = max(seconds, _SECONDS)
         cones = [clarabel.NonnegativeConeT(matrix.shape[0])]
         solver = clarabel.DefaultSolver(
             sparse.csc_matrix(quadratic),

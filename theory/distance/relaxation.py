@@ -72,6 +72,8 @@ class Relaxation:
         self.problem, self.radius = problem, radius
         self._input = (np.abs(problem.x) + radius) * (1 + 2 * _ROUNDED)
         self.stages = problem.stages
+        first = self.stages[0]
+        self._first_sums = first.size @ self._input + np.abs(first.bias)
         self.low, self.high = problem.low - problem.x, problem.high - problem.x
         # Rounded outwards: the true box of changes is inside.
         self.low = np.where(self.low == 0, 0.0, np.nextafter(self.low, -np.inf))
@@ -95,10 +97,13 @@ class Relaxation:
             known.append(found._replace(split=np.zeros(m, np.int8)))
         return known
 
-    def propagated(self, units: list[Units], reach: Reach) -> list[Units] | None:
-        """Return tighter ends of all units that are open; None if there is no point at all."""
-        known: list[Units] = []
-        for stage, each in zip(self.stages, units, strict=True):
+    def propagated(self, units: list[Units], reach: Reach, first: int = 0) -> list[Units] | None:
+        """Return tighter ends of all units that are open, from the stage `first` on.
+
+        None if there is no point at all.
+        """
+        known = units[:first]
+        for stage, each in list(zip(self.stages, units, strict=True))[first:]:
             at = np.flatnonzero(each.opened(stage) | (each.split != 0))
             found = self._tightened([*known, each], reach, at)
             if found is None:
@@ -161,7 +166,10 @@ class Relaxation:
         row[0, self.problem.label], row[0, target] = price, -price
         count = len(self.stages)
         normals, shifts, errors = self._back(row, np.zeros(1), units, multipliers, count)
-        return HalfSpace(normals[0], float(np.nextafter(shifts[0] - errors[0], -np.inf)))
+        shift = float(np.nextafter(shifts[0] - errors[0], -np.inf))
+        if self.problem.slack:
+            shift = float(np.nextafter(shift - price * self.problem.slack * (1 + 1e-15), -np.inf))
+        return HalfSpace(normals[0], shift)
 
     def _back(
         self,
@@ -200,7 +208,7 @@ class Relaxation:
                 weighed = weighed + np.abs(pushed)
             # |z| is at most `size` and at most what its inputs allow, by which sums are rounded.
             inputs = self._input_size(units, i)
-            sums = stage.size @ inputs + np.abs(stage.bias)
+            sums = stage.size @ inputs + np.abs(stage.bias) if i else self._first_sums
             gamma = 2 * accumulated_error(sum(stage.weight.shape) + 10)
             error = error + gamma * (weighed @ (size + sums) - negative @ intercept + np.abs(shift))
             error = error + TINY * (1 + size.sum() + inputs.sum() + weighed.sum(axis=1))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theory.arrays import FloatArray
+from theory.distance.certificates.branched import branched_radii
 from theory.distance.certificates.constants import PairConstants
 from theory.distance.certificates.deployment import DeploymentError
 from theory.distance.certificates.linear import margins
@@ -15,6 +16,7 @@ from theory.distance.certificates.local import local_radii
 from theory.distance.certificates.search import largest_radii
 from theory.distance.certificates.sets import Sets
 from theory.norms import accumulated_error
+from theory.relu.network import ReluNetwork
 
 Method: TypeAlias = Literal["product", "semidefinite", "local", "interval", "linear", "best"]
 _DOWN: Final = 1 - 2.0**-50
@@ -32,6 +34,9 @@ class Settings(NamedTuple):
     steps : int
     tolerance : float
     max_units : int
+    nodes : int
+    relu : ReluNetwork or None
+        The network, where it may be branched.
     """
 
     constants: PairConstants
@@ -39,6 +44,8 @@ class Settings(NamedTuple):
     steps: int
     tolerance: float
     max_units: int
+    nodes: int
+    relu: ReluNetwork | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +87,21 @@ class Batch:
     def _best(self) -> FloatArray:
         known = np.maximum(self._by_product, self._cheap_semidefinite)
         known = np.maximum(known, self._by_local(known, self.settings.steps))
-        return self._searched(known, True)
+        return self._branched(self._searched(known, True))
+
+    def _branched(self, known: FloatArray) -> FloatArray:
+        """Return radii, shape (B,), that a few branches make larger."""
+        settings = self.settings
+        if settings.relu is None or not settings.nodes or self.p == 1:
+            return known
+
+        def slack(radius: FloatArray, at: int) -> float:
+            return float(self._slack(radius, np.array([at]))[0, 0])
+
+        known = np.where(self.margin.min(axis=1) > 0, known, 0.0)
+        known = np.where(known >= self._farthest, np.inf, known)
+        inputs = self.points, self.labels, self.p, self.box
+        return branched_radii(settings.relu, *inputs, known, slack, settings.nodes)
 
     @property
     def _cheap_semidefinite(self) -> FloatArray:
