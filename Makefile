@@ -69,6 +69,8 @@ bench: $(VENV)/installed ## speed and strength against plain versions and peers,
 	$(BIN)/python tests/bench/local.py
 	$(BIN)/python tests/bench/distance.py
 	$(BIN)/python tests/bench/sparse.py
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchattacks
+	$(BIN)/python -m tests.bench.strength
 
 clean: ## remove everything that was made, records and checkpoints too
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

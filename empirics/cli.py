@@ -24,6 +24,7 @@ from theory.table import text_table
 
 if TYPE_CHECKING:
     from empirics.config import Preset
+    from empirics.run import Executor
 
 _ALPHA = 0.05
 
@@ -44,6 +45,16 @@ def _configure_run(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="this process, or a Ray cluster: a core or a GPU for each cell",
+    )
+    parser.add_argument("--address", help="of the Ray cluster; by default that of this machine")
+    parser.add_argument(
+        "--gpu-share", type=float, default=1.0, help="part of a GPU that a cell on Ray takes"
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="list the cells, with an estimate of their time"
     )
 
@@ -61,14 +72,24 @@ def _run(arguments: argparse.Namespace) -> int:
     # Torch takes seconds to import: only now, and no other command of this layer needs it.
     from empirics.config import load_preset
     from empirics.devices import resolve_device
-    from empirics.run import run
+    from empirics.run import one_process, run
 
-    device = resolve_device(arguments.device)
+    on_ray = arguments.executor == "ray"
+    if not on_ray and (arguments.address is not None or arguments.gpu_share != 1):
+        raise InputError("--address and --gpu-share are for --executor ray")
+    executor: Executor = one_process
+    if on_ray:
+        from empirics.executors.on_ray import OnRay
+
+        executor = OnRay(arguments.address, arguments.device, arguments.gpu_share)
+    # A cluster's devices are none of this machine's, which only writes the files.
+    device = resolve_device("cpu" if on_ray else arguments.device)
     preset = load_preset(arguments.preset, data=arguments.data)
     if arguments.dry_run:
-        _list_cells(preset, arguments.build, device.type)
+        kind = arguments.device if on_ray and arguments.device != "auto" else device.type
+        _list_cells(preset, arguments.build, kind)
         return EXIT_FINE
-    summary = run(preset, arguments.build, device, inputs)
+    summary = run(preset, arguments.build, device, inputs, executor)
     log(
         f"{preset.name}: {summary.measured} cells done, {summary.reused} were there,"
         f" {len(summary.failed)} failed"
@@ -134,10 +155,9 @@ def _freeze(arguments: argparse.Namespace) -> int:
     records, source = own_records(name, arguments.build)
     if source == "frozen":
         raise InputError(f"'{name}' was not run here: `advbounds run {name}` makes its records")
-    kept = [record for record in records if record.request.action == "measure"]
-    path = write_frozen(name, kept)
+    path = write_frozen(name, records)
     freeze(arguments.build, [record.request for record in records])
-    log(f"{path}: {len(kept)} records, {path.stat().st_size // 1024} KiB")
+    log(f"{path}: {len(records)} records, {path.stat().st_size // 1024} KiB")
     return EXIT_FINE
 
 

@@ -27,8 +27,9 @@ _SMALLEST = 4
 _SLOPE = 0.2
 _SCALE = 0.02
 """Standard deviation of the first weights (Radford et al., section 3)."""
-_GRIDS, _SHOWN = 6, 16
+_GRIDS, _SHOWN = 6, 8
 """Times at which samples are kept, and how many."""
+_WHITE = 255
 
 
 def _halvings(image_shape: ImageShape) -> tuple[int, tuple[int, int]]:
@@ -226,7 +227,8 @@ def fit_gan(
     Returns
     -------
     Outcome
-        Arrays: the loss curves of both, and samples of the same latents at equal stretches.
+        Arrays: the loss curves of both, and samples of the same latents at equal stretches, as
+        bytes from 0 (black) to 255 (white).
 
     Raises
     ------
@@ -251,7 +253,7 @@ def fit_gan(
     average = averaged(module, settings.average) if settings.average else None
     losses = np.zeros((settings.steps, 2), dtype=np.float32)
     moments = np.unique(np.linspace(0, settings.steps, _GRIDS + 1).astype(int)[1:])
-    grids = np.zeros((len(moments), _SHOWN, *data.image_shape), dtype=np.float32)
+    grids = np.zeros((len(moments), _SHOWN, *data.image_shape), dtype=np.uint8)
     nets: Mapping[str, nn.Module] = {"generator": module, "discriminator": critic}
     snapshot = Snapshot(
         context.snapshot,
@@ -299,10 +301,10 @@ def fit_gan(
     return Outcome(facts=_facts(losses), arrays=_arrays(losses, grids, moments))
 
 
-def _samples(module: nn.Module, latents: torch.Tensor) -> npt.NDArray[np.float32]:
+def _samples(module: nn.Module, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
     module.eval()
     with torch.no_grad():
-        return np.asarray(module(latents).cpu().numpy(), dtype=np.float32)
+        return np.asarray((_WHITE * module(latents)).round().to(torch.uint8).cpu().numpy())
 
 
 def _facts(losses: npt.NDArray[np.float32]) -> dict[str, Any]:
@@ -311,7 +313,7 @@ def _facts(losses: npt.NDArray[np.float32]) -> dict[str, Any]:
 
 
 def _arrays(
-    losses: npt.NDArray[np.float32], grids: npt.NDArray[np.float32], moments: npt.NDArray[np.int_]
+    losses: npt.NDArray[np.float32], grids: npt.NDArray[np.uint8], moments: npt.NDArray[np.int_]
 ) -> dict[str, npt.NDArray[Any]]:
     return {
         "loss": curve(losses[:, 0]),

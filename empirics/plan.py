@@ -114,7 +114,7 @@ def plan(preset: Preset) -> list[Cell]:
     for generator in preset.generators:
         alone = {"generator": generator}
         cells += _trainings(preset, "generator", alone)
-        cells += _measurements(preset, alone, on_data=True)
+        cells += _measurements(preset, {**labeller, **alone}, on_data=True)
         for classifier in preset.classifiers:
             parts = {**labeller, **alone, "classifier": classifier}
             cells += _trainings(preset, "classifier", parts)

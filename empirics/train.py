@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import nn
 from empirics.adversary.checks import Box
 from empirics.attacks.pgd import pgd
 from empirics.plugins import Context, Outcome
+from empirics.processes import processes
 from empirics.progress import progress
 from empirics.recipe import OPTIMISERS, SCHEDULES, Recipe, averaged, cropped, flipped
 from empirics.settings import setting
@@ -130,6 +131,13 @@ class Training:
         images = cropped(images, self.crop, stream) if self.crop else images
         return flipped(images, stream) if self.flip else images
 
+    def prepare(self, module: nn.Sequential, batches: Batches, context: Context) -> None:
+        """Move the first weights in place before the training itself: nothing, by default.
+
+        Layers whose gradient is switched off here stay as they are. The context keeps its own
+        snapshot, for `optimise`.
+        """
+
     def of_half(self, n: int) -> slice:
         """Return which of n training images it learns from."""
         return {"": slice(n), "first": slice(n // 2), "second": slice(n // 2, n)}[self.half]
@@ -229,10 +237,20 @@ def curve(losses: np.ndarray, points: int = 100) -> np.ndarray:
     return np.array([part.mean() for part in np.array_split(losses, min(points, len(losses)))])
 
 
+def _before(context: Context) -> Context:
+    """Return the context of what precedes a training: its snapshot lies beside the training's."""
+    path = context.snapshot
+    kept = None if path is None else path.with_stem(f"{path.stem}-prepared")
+    return replace(context, snapshot=kept, title=f"{context.title}, first weights")
+
+
 def fit_classifier(
     module: nn.Sequential, batches: Batches, settings: Training, context: Context
 ) -> Outcome:
-    """Train a classifier in place.
+    """Train a classifier in place, by one process or by all that torchrun started.
+
+    Several processes find the weights of one, but for rounding; on adversarial examples only in
+    law, because each draws the starts of PGD for its own share of a batch.
 
     Parameters
     ----------
@@ -244,6 +262,11 @@ def fit_classifier(
     context : Context
         Its stream "batches" draws the images, "adversary" the starts of PGD.
 
+    Raises
+    ------
+    InputError
+        If several processes cannot share the batches, or the statistics of batch normalisation.
+
     References
     ----------
     Madry et al., Towards deep learning models resistant to adversarial attacks (ICLR 2018), for
@@ -253,36 +276,47 @@ def fit_classifier(
     on_gpu = context.device.type == "cuda"
     if on_gpu:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    compiled: nn.Module = torch.compile(module) if settings.compiled else module  # type: ignore[assignment]
+    group = processes()
+    group.check(settings.batch)
+    before = _before(context)
+    settings.prepare(module, batches, before)
+    joined = group.joined(module, context.device)
+    compiled: nn.Module = torch.compile(joined) if settings.compiled else joined  # type: ignore[assignment]
+    # The gradients of an attack are those of a share, and meet no one else's.
+    alone = compiled if group.count == 1 else module
     low = torch.autocast("cuda", torch.bfloat16, enabled=on_gpu and settings.precision != "float32")
     ball: dict[str, Any] = {
         "steps": settings.adversarial_steps,
         "norm": settings.adversarial_norm,
         "box": _BOXES[settings.adversarial_norm],
-        "stream": adversary,
     }
 
     def attacked(images: torch.Tensor, labels: torch.Tensor, step: int) -> torch.Tensor:
         ramp = settings.adversarial_ramp * settings.steps
         radius = settings.adversarial_radius * min(1.0, (step + 1) / max(ramp, 1.0))
+        # One process goes on with its stream; of several, each has another one at every step, so
+        # that a training that was killed goes on alike.
+        own = (str(group.rank), str(step))
+        ball["stream"] = adversary if group.count == 1 else context.stream("adversary", *own)
         # The examples are those of the network as it will be used; they count in no average.
         module.requires_grad_(False).eval()
         if settings.trades:
-            found = most_divergent(compiled, images, radius=radius, **ball)
+            found = most_divergent(alone, images, radius=radius, **ball)
         else:
-            found = pgd(compiled, images, labels, radius=radius, **ball)
+            found = pgd(alone, images, labels, radius=radius, **ball)
         module.requires_grad_(True).train()
         return found
 
     def loss_of_step(step: int) -> torch.Tensor:
-        images, labels = batches(settings.batch, images_stream)
+        images, labels = map(group.share, batches(settings.batch, images_stream))
         with low:
             hard = attacked(images, labels, step) if settings.adversarial_radius else images
             if not settings.trades:
-                return nn.functional.cross_entropy(compiled(hard), labels)
+                return group.mean(nn.functional.cross_entropy(compiled(hard), labels))
             logits = compiled(images)
             change = divergence(compiled, logits, hard).mean()
-            return nn.functional.cross_entropy(logits, labels) + settings.trades * change
+            loss = nn.functional.cross_entropy(logits, labels) + settings.trades * change
+            return group.mean(loss)
 
     losses = optimise(
         {"classifier": module},
@@ -293,6 +327,8 @@ def fit_classifier(
         {"batches": images_stream, "adversary": adversary},
         settings.recipe,
     )
+    if before.snapshot is not None:
+        before.snapshot.unlink(missing_ok=True)
     module.eval().requires_grad_(False)
     tail = losses[-max(1, len(losses) // 20) :]
     return Outcome(facts={"final_loss": float(tail.mean())}, arrays={"loss": curve(losses)})

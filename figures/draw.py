@@ -47,7 +47,9 @@ def draw(preset: str, build: Path, only: str | None = None, alpha: float = ALPHA
     hashes = {record.id: content_hash(record) for record in records}
     for plate in plates:
         ids = [r.id for r in records if plate.uses(r.request.plugin)]
-        missing = [measure for measure in plate.needs or () if not view.measured(measure)]
+        missing = [
+            name for name in plate.needs or () if not (view.measured(name) or view.trained(name))
+        ]
         if missing:
             _leave_out(plate, folder, f"no records of {' and '.join(missing)}", preset, complete)
             continue

@@ -71,12 +71,13 @@ class Plate:
     title : str
         Its heading in the report.
     needs : tuple of str or None
-        Measures without whose records it cannot be drawn; None for what is drawn from the theory
-        alone, with no record at all.
+        Measures without whose records it cannot be drawn, and roles without whose trainings
+        ("generator", "classifier"); None for what is drawn from the theory alone, with no record
+        at all.
     draw : callable
         View -> Drawing or Table; no argument if drawn from the theory. Raises NothingToDraw.
     also : tuple of str
-        Measures whose records it shows where they are there.
+        Measures and trainings whose records it shows where they are there.
     """
 
     name: str
@@ -91,9 +92,12 @@ class Plate:
         """Whether it is drawn from the theory alone: no record can change it."""
         return self.needs is None
 
-    def uses(self, measure: str) -> bool:
-        """Whether it is drawn from records of this measure; with empty needs it uses them all."""
-        return self.needs is not None and (not self.needs or measure in self.needs + self.also)
+    def uses(self, name: str) -> bool:
+        """Whether it is drawn from records of this measure, or of the trainings of this role.
+
+        With empty needs it uses them all.
+        """
+        return self.needs is not None and (not self.needs or name in self.needs + self.also)
 
     @property
     def suffixes(self) -> tuple[str, ...]:

@@ -27,7 +27,17 @@ to what an attack found, and every law carries its confidence band.
   where a bound is attained exactly, no finite sample can show more.
 - **{Outcome.OUT_OF_SCOPE}**: a hypothesis does not hold here, or a fact that it needs is not known.
 """
-_FIRST = ("outcomes", "robustness", "laws", "adversarial", "samples", "classes", "dimension")
+_FIRST = (
+    "outcomes",
+    "robustness",
+    "laws",
+    "adversarial",
+    "samples",
+    "generators",
+    "training",
+    "classes",
+    "dimension",
+)
 _CHANGES = (
     "hamming",
     "reach",

@@ -123,6 +123,18 @@ class View:
             if record.request.action == "measure" and record.request.plugin == measure
         ]
 
+    def trained(self, role: str) -> list[Record]:
+        """Return the records of the trainings of one role, in the order of the plan.
+
+        Roles are "teacher", "generator", "classifier" and "image_classifier". Committed records may
+        have none.
+        """
+        return [
+            record
+            for record in self.records
+            if record.request.action == "train" and record.request.plugin == role
+        ]
+
     def facts(self, record: Record) -> dict[str, Any]:
         """Return all that is known of the subject of a record."""
         return facts_about(record.request.subject, self.records)

@@ -130,6 +130,7 @@ def all_records() -> list[Record]:
     from tests.synthetic_hardness import hardness_records
     from tests.synthetic_lipschitz import lipschitz_records
     from tests.synthetic_strength import gallery_record, strength_record
+    from tests.synthetic_training import training_records
     from tests.synthetic_transfer import transfer_record
     from tests.synthetic_under_attack import under_attack_records
 
@@ -143,6 +144,7 @@ def all_records() -> list[Record]:
         *certificates_records(),
         *distance_records(),
         transfer_record(),
+        *training_records(),
         strength_record(),
         gallery_record(),
     ]

@@ -31,7 +31,7 @@ def test_every_image_is_a_row_with_both_ends(accuracy: Drawing) -> None:
 
 
 def test_the_curves_are_the_shares_beyond_a_radius(accuracy: Drawing) -> None:
-    panels = {axes.get_title(loc="left"): axes for axes in accuracy.figure.axes}
+    panels = {axes.get_title(loc="left"): axes for axes in reversed(accuracy.figure.axes)}
     assert set(panels) == {f"{d}, ${n}$" for d in ("mnist", "digits") for n in NORMS}
     lines = panels[f"mnist, ${NORMS[0]}$"].lines
     assert len(lines) == 4

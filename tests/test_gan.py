@@ -114,11 +114,13 @@ def test_samples_come_nearer_to_the_data(kind: type[AdversarialGenerator]) -> No
         return float(np.abs(images.mean(axis=0) - real.mean(axis=0)).mean() + spread)
 
     assert gap(module) < 0.6 * gap(untrained)
-    assert outcome.arrays["grids"].shape == (6, 16, 1, 8, 8)
+    assert outcome.arrays["grids"].shape == (6, 8, 1, 8, 8)
     assert list(outcome.arrays["grid_steps"])[-1] == steps
-    fixed = torch.randn(16, 8, generator=Context(CPU, 4, "test").stream("shown"))
+    fixed = torch.randn(8, 8, generator=Context(CPU, 4, "test").stream("shown"))
     with torch.no_grad():
-        np.testing.assert_array_equal(outcome.arrays["grids"][-1], module(fixed).numpy())
+        exact = 255 * module(fixed).numpy()
+    assert outcome.arrays["grids"].dtype == np.uint8
+    assert np.abs(outcome.arrays["grids"][-1] - exact).max() <= 0.5 + 1e-4
 
 
 @pytest.mark.parametrize("kind", KINDS)

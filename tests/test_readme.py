@@ -15,6 +15,7 @@ import theory
 from empirics.attacks import ATTACKS, attack
 from empirics.plugins import CLASSIFIERS, classifier
 from empirics.settings import setting
+from empirics.trace import relu_network
 from empirics.train import Training
 from theory.claim import (
     CLAIMS,
@@ -67,6 +68,20 @@ def test_the_lipschitz_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert " True\n" in capsys.readouterr().out
 
 
+def test_the_distance_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+    module.requires_grad_(False)
+    images = torch.rand(5, 1, 3, 4, generator=torch.Generator().manual_seed(0))
+    x = images[0].flatten().double().numpy()
+    scope: dict[str, Any] = {
+        **{"module": module, "images": images, "labels": module(images).argmax(dim=1)},
+        **{"network": relu_network(module, (1, 3, 4)), "x": x, "np": np},
+    }
+    exec(compile(snippets()[3], "README", "exec"), scope)
+    assert scope["found"].lower <= scope["radii"][0] * (1 + 1e-6)
+    assert "True" in capsys.readouterr().out
+
+
 def test_the_plug_ins_register_and_work(monkeypatch: pytest.MonkeyPatch) -> None:
     for registry in (CLAIMS, CLASSIFIERS, ATTACKS):
         len(registry)  # found before it is copied
@@ -77,7 +92,7 @@ def test_the_plug_ins_register_and_work(monkeypatch: pytest.MonkeyPatch) -> None
         **{"classifier": classifier, "dataclass": dataclasses.dataclass, "Training": Training},
         **{"ClassVar": ClassVar, "setting": setting, "nn": nn, "math": math, "attack": attack},
     }
-    for snippet in snippets()[3:]:
+    for snippet in snippets()[4:]:
         exec(compile(snippet, "README", "exec"), scope)
     with pytest.raises(OutOfScopeError, match="class masses"):
         CLAIMS["author2027/thm1"].evaluate({}, Quantity("r_in", "l2"), 0.05)

@@ -69,8 +69,11 @@ class _Batch:
     def image(self, flat: torch.Tensor) -> torch.Tensor:
         return flat.reshape(len(flat), *self.shape)
 
-    def run(self, z: torch.Tensor) -> dict[str, tuple[_Best, FloatArray]]:
-        """Return for each quantity the nearest verified points and the certified radii."""
+    def run(self, z: torch.Tensor, first: int) -> dict[str, tuple[_Best, FloatArray]]:
+        """Return for each quantity the nearest verified points and the certified radii.
+
+        `first` is how many points the batches before had.
+        """
         with torch.no_grad():
             self.z, self.z64 = z, z.to(self.home).double()
             self.x = self.g(z)
@@ -78,20 +81,23 @@ class _Batch:
             self.label = self.f(self.x).argmax(dim=1)
             logits = self.f64(self.x64).cpu().numpy()
         self.label64 = self.label.to(self.home)
+        latents, images = (t.flatten(1).cpu().numpy() for t in (self.z64, self.x64))
         norms = [flat_norm(t).cpu().numpy() for t in (self.z64, self.x64)]
-        points = Points(logits, norms[0], norms[1])
+        labels = self.label.cpu().numpy()
+        points = Points(latents, images, logits, labels, norms[0], norms[1], first)
         # Where rounding alone decides the label at the point itself, nothing is certified.
-        same = (logits.argmax(axis=1) == self.label.cpu().numpy()).astype(np.float64)
+        same = (logits.argmax(axis=1) == labels).astype(np.float64)
 
         certifier = self.certifier
+        certified_free = certifier.r_unc(points)
         latent, within, free = _Best.none(z), _Best.none(z), _Best.none(self.x.flatten(1))
         self._search_latent(latent, within)
         self._search_range(latent, within)
         self._search_images(within, free)
         return {
             "r_latent[l2]": (latent, same * certifier.r_latent(points)),
-            "r_in[l2]": (within, same * certifier.r_in(points)),
-            "r_unc[l2]": (free, same * certifier.r_unc(points)),
+            "r_in[l2]": (within, same * certifier.r_in(points, certified_free)),
+            "r_unc[l2]": (free, same * certified_free),
         }
 
     def _common(self) -> dict[str, Any]:
@@ -195,9 +201,11 @@ class Radii2:
     """r_latent, r_in and r_unc in l2 of fresh generated points.
 
     Upper ends are distances of points whose label was seen to change in the deployed precision and
-    in double precision; lower ends are Lipschitz-margin certificates of the deployed network, exact
-    where the generator is affine and the classifier linear, 0 where a network cannot be traced.
-    Images may be perturbed to any real pixel values.
+    in double precision; lower ends are certificates of the deployed network, exact where the
+    generator is affine and the classifier linear, 0 where a network cannot be traced: Lipschitz
+    margins for all points, the larger one of these and of linear relaxations of the network on a
+    ball (of g followed by f as one for r_latent, of f on the range of g for r_in where g is affine)
+    for as many as are asked for. Images may be perturbed to any real pixel values.
 
     Attributes
     ----------
@@ -209,11 +217,21 @@ class Radii2:
         Runs of the attack, and their gradient steps.
     polish_steps : int
         Steps of the projection along the boundary.
+    relaxed : int
+        The first points get the certificates of linear relaxations, in all networks.
+    relaxed_units : int
+        In networks with at most as many ReLUs, all points do.
     shown : int
         Examples kept for the figure.
+
+    References
+    ----------
+    Tsuzuku, Sato and Sugiyama, Lipschitz-Margin Training (NeurIPS 2018), proposition 1; Zhang et
+    al., Efficient Neural Network Robustness Certification with General Activation Functions
+    (NeurIPS 2018), theorem 3.2, for relaxations.
     """
 
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     roles: ClassVar[tuple[str, ...]] = ("data", "teacher", "generator", "classifier")
     needs_data: ClassVar[bool] = False
     n: int = setting(1000, at_least=1)
@@ -221,6 +239,8 @@ class Radii2:
     restarts: int = setting(5, at_least=1)
     steps: int = setting(40, at_least=1)
     polish_steps: int = setting(40, at_least=0)
+    relaxed: int = setting(16, at_least=0)
+    relaxed_units: int = setting(256, at_least=0)
     shown: int = setting(8, at_least=1)
 
     def measure(self, subject: Subject, context: Context) -> Outcome:
@@ -228,14 +248,14 @@ class Radii2:
         if subject.classifier is None:
             raise InputError("the measure 'radii' needs a classifier")
         latents = context.normal(self.n, subject.latent_dimension, "latents")
-        certifier = Certifier(subject)
+        certifier = Certifier(subject, n_relaxed=self.relaxed, relaxed_units=self.relaxed_units)
         lower: dict[str, list[FloatArray]] = {}
         upper: dict[str, list[FloatArray]] = {}
         arrays: dict[str, npt.NDArray[np.generic]] = {}
         starts = range(0, self.n, self.batch)
         for start in progress(starts, context.title):
             batch = _Batch(self, subject, certifier, context, str(start))
-            found = batch.run(latents[start : start + self.batch])
+            found = batch.run(latents[start : start + self.batch], start)
             for quantity, (best, certified) in found.items():
                 lower.setdefault(quantity, []).append(certified)
                 upper.setdefault(quantity, []).append(best.distance.numpy())

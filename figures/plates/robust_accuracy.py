@@ -15,6 +15,7 @@ from theory.arrays import FloatArray
 from theory.evidence import Radii
 
 _EUCLIDEAN = r"\ell_2"
+_DENSE = ("linear", "mlp")
 _UNITS = "the range of a pixel"
 _DRAWN = 0.98
 """Each axis of distances ends where so many of those that were found lie."""
@@ -27,6 +28,7 @@ class _Curve:
     data: str
     label: str
     norm: str
+    kind: str
     radii: Radii
     n_drawn: int
 
@@ -34,7 +36,9 @@ class _Curve:
     def of(cls, record: Record, norm: str) -> "_Curve":
         radii = record.evidence[f"distance[{norm}]"]
         assert isinstance(radii, Radii)
-        return cls(*data_and_label(record), norm, radii, int(record.facts["n_drawn"]))
+        name = str(record.request.subject["image_classifier"]["name"])
+        kind = "fully connected" if name in _DENSE else "convolutional"
+        return cls(*data_and_label(record), norm, kind, radii, int(record.facts["n_drawn"]))
 
     def share(self, ends: FloatArray, radius: float) -> float:
         """Return the share of all images drawn whose end is beyond a radius."""
@@ -71,14 +75,15 @@ def robust_accuracy(view: View) -> Drawing:
     ]
     if not curves:
         raise NothingToDraw("no distances of real images")
-    names = list(dict.fromkeys(curve.data for curve in curves))
+    groups = list(dict.fromkeys((curve.data, curve.kind) for curve in curves))
     norms = list(dict.fromkeys(curve.norm for curve in curves))
-    drawn = style.new_figure(style.TEXT, 0.3 + 1.9 * len(names))
-    panels = drawn.subplots(len(names), len(norms), squeeze=False, sharey=True)
-    for line, data in zip(panels, names, strict=True):
-        looks = style.looks(curve.label for curve in curves if curve.data == data)
+    drawn = style.new_figure(style.TEXT, 0.2 + 1.7 * len(groups))
+    panels = drawn.subplots(len(groups), len(norms), squeeze=False, sharey=True)
+    for line, group in zip(panels, groups, strict=True):
+        members = [curve for curve in curves if (curve.data, curve.kind) == group]
+        looks = style.looks(curve.label for curve in members)
         for axes, norm in zip(line, norms, strict=True):
-            shown = [c for c in curves if (c.data, c.norm) == (data, norm)]
+            shown = [curve for curve in members if curve.norm == norm]
             found = np.concatenate([c.radii.upper for c in shown] or [np.ones(1)])
             most = float(np.quantile(found[np.isfinite(found)], _DRAWN))
             for curve in shown:
@@ -91,11 +96,11 @@ def robust_accuracy(view: View) -> Drawing:
                     **style.CERTIFIED_END,
                 )
             axes.set(xlim=(0, most), ylim=(0, 1))
-            axes.set_title(f"{escape(data)}, ${NORMS.get(norm, _EUCLIDEAN)}$", loc="left")
+            axes.set_title(f"{escape(group[0])}, ${NORMS.get(norm, _EUCLIDEAN)}$", loc="left")
             axes.set_xlabel(f"radius, in units of {_UNITS}")
         handles = [Line2D([], [], color=look.color, label=name) for name, look in looks.items()]
         line[0].set_ylabel("robust accuracy")
-        line[-1].legend(handles=handles, loc="upper right")
+        line[-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return Drawing(
         drawn, [row for curve in curves for row in curve.rows], _numbers(curves), _caption(curves)
     )
