@@ -153,5 +153,6 @@ def test_companions_join_and_are_left_out_where_they_have_no_records(
     assert "companion 'absent' of 'own' is left out" in capsys.readouterr().err
     own, _ = own_records("own", tmp_path)
     assert [record.id for record in own] == [record.id for record in records[:2]]
-    assert packaged_companions("default") == ("hamming", "depth", "lipschitz")
+    companions = ("hamming", "depth", "lipschitz", "attacks", "robust", "intervals")
+    assert packaged_companions("default") == companions
     assert packaged_companions("nothing") == ()

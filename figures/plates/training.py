@@ -209,12 +209,12 @@ def _caption(columns: Sequence[_Column]) -> str:
             " examples or with the divergence of TRADES where they are trained so."
         )
     trained = [
-        f"{column.title} for {number(int(steps))} steps"
+        f"{escape(column.title)} for {number(int(steps))} steps"
         for column in columns
         if (steps := column.generator.request.subject["generator"].get("settings", {}).get("steps"))
     ]
     if trained:
-        words.append(f"Generators are trained: {escape('; '.join(trained))}.")
+        words.append(f"Generators are trained: {'; '.join(trained)}.")
     records = [column.generator for column in columns]
     data = dict.fromkeys(str(record.request.subject["data"]["name"]) for record in records)
     devices = dict.fromkeys(str(r.provenance.get("device", "one device")) for r in records)

@@ -23,6 +23,10 @@ _MAP = LinearSegmentedColormap.from_list("fooled", ["#ffffff", "#56B4E9", "#0072
 _DARK = 45.0
 """Percent above which the digits in a cell are white."""
 _CELL, _MARGIN = 0.235, 1.0
+_FEWEST = 2
+"""Names that must meet for the paper's table to stand beside a record."""
+_ROOM, _TURN = 24, 30
+"""Characters of all column labels together that stand upright, and how others are turned."""
 _ATTACKS = {"lbfgs": "box-constrained L-BFGS", "ddn": "DDN", "deepfool": "DeepFool"}
 
 
@@ -88,23 +92,62 @@ def _percent(value: float) -> str:
     return f"{value:.0f}" if value in (0, 100) or value >= 10 else f"{value:.1f}"
 
 
-def printed_lines(labels: Sequence[str], deviations: Sequence[float]) -> list[Line]:
-    """Return the paper's rows for the classifiers that have its names, in their order."""
-    paper = printed(_PAPER)
-    columns = list(paper["columns"])
+@dataclass(frozen=True)
+class Matrix:
+    """One record, and what the paper prints for networks of its names.
+
+    Attributes
+    ----------
+    record : Record
+    name : str
+        Of the paper's table: "networks" or "halves"; "" where no two names meet.
+    labels, lines
+        Columns and rows that were measured.
+    columns, paper
+        Columns and rows that are printed, each with a measured one beside it.
+    """
+
+    record: Record
+    name: str
+    labels: list[str]
+    lines: list[Line]
+    columns: list[str]
+    paper: list[Line]
+
+    @classmethod
+    def of(cls, record: Record) -> "Matrix":
+        """Return the record beside the printed table that has most of its names."""
+        whole = printed(_PAPER)
+        labels, lines = list(record.facts["classifiers"]), measured_lines(record)
+        tables = {"networks": whole, "halves": whole["halves"]}
+        met = {name: [c for c in labels if c in table["columns"]] for name, table in tables.items()}
+        name = max(met, key=lambda each: len(met[each]))
+        if len(met[name]) < _FEWEST:
+            return cls(record, "", labels, lines, [], [])
+        return cls(
+            record, name, labels, lines, met[name], printed_lines(tables[name], met[name], lines)
+        )
+
+
+def printed_lines(
+    table: Mapping[str, Any], labels: Sequence[str], lines: Sequence[Line]
+) -> list[Line]:
+    """Return a paper's rows that were measured too, for the classifiers that have its names."""
+    columns = list(table["columns"])
     chosen = [columns.index(label) for label in labels]
-    by_name = {row["crafted_on"]: row for row in paper["row"] if "crafted_on" in row}
-    by_noise = {row["noise"]: row for row in paper["row"] if "noise" in row}
-    rows: list[tuple[str, str, float | None, dict[str, Any]]] = [
-        ("crafted", label, None, by_name[label]) for label in labels
-    ]
-    rows += [("noise", f"{d:g}", d, by_noise[d]) for d in deviations if d in by_noise]
-    lines = []
-    for kind, name, to, row in rows:
-        text = tuple(row["fooled"][k] for k in chosen)
-        percent = tuple(map(float, text))
-        lines.append(Line(kind, name, to, percent, text, row["distortion"]))
-    return lines
+    rows = {}
+    for row in table["row"]:
+        kind = "noise" if "noise" in row else "magnified" if "to" in row else "crafted"
+        name = f"{row['noise']:g}" if kind == "noise" else row["crafted_on"]
+        rows[kind, name, row.get("noise", row.get("to"))] = row
+    found = []
+    for line in lines:
+        key = line.kind, line.name, line.to
+        if key in rows:
+            text = tuple(rows[key]["fooled"][k] for k in chosen)
+            percent = tuple(map(float, text))
+            found.append(Line(*key, percent, text, rows[key]["distortion"]))
+    return found
 
 
 @figure(
@@ -113,73 +156,92 @@ def printed_lines(labels: Sequence[str], deviations: Sequence[float]) -> list[Li
     needs=("transfer_matrix",),
 )
 def transfer_matrix(view: View) -> Drawing:
-    """A panel of what was measured, and the paper's beside or below it where its names are met."""
-    records = view.measured("transfer_matrix")
-    if not records:
+    """A panel of each record, and the paper's rows beside it where its names are met."""
+    matrices = [Matrix.of(record) for record in view.measured("transfer_matrix")]
+    if not matrices:
         raise NothingToDraw("no transfer matrix")
-    record = records[0]
-    labels = list(record.facts["classifiers"])
-    lines = measured_lines(record)
-    named = [label for label in labels if label in printed(_PAPER)["columns"]]
-    paper: list[Line] = []
-    if len(named) > 1:
-        paper = printed_lines(named, [s["deviation"] for s in record.facts["noise"]])
-    panels = [(labels, lines, "measured here")]
-    if paper:
-        panels.append((named, paper, "Szegedy et al. (2014), as printed"))
-    heights = [len(rows) + 0.5 * _gaps(rows) for _, rows, _ in panels]
-    drawn = style.new_figure(style.TEXT, _CELL * sum(heights) + _MARGIN * len(panels))
-    grid = drawn.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
-    for axes, (columns, rows, title) in zip(grid[:, 0], panels, strict=True):
-        _draw(axes, columns, rows)
-        if paper:
-            axes.set_title(title, loc="left", pad=4)
-    rows_out = [row for line in lines for row in _rows(line, labels, "measured")]
-    rows_out += [row for line in paper for row in _rows(line, named, "printed")]
-    numbers = _numbers(record, lines, labels)
-    return Drawing(drawn, rows_out, numbers, _caption(record, numbers, bool(paper)))
+    many = len(matrices) > 1
+    heights = [len(each.lines) + 0.5 * _gaps(each.lines) for each in matrices]
+    drawn = style.new_figure(style.TEXT, _CELL * sum(heights) + _MARGIN * len(matrices))
+    parts = drawn.subfigures(len(matrices), 1, squeeze=False, height_ratios=_parts(heights))[:, 0]
+    for k, (part, each) in enumerate(zip(parts, matrices, strict=True)):
+        beside = [len(each.labels) + 1.5, len(each.columns) + 1.5] if each.paper else [1.0]
+        grid = part.subplots(1, len(beside), squeeze=False, width_ratios=beside)[0]
+        _draw(grid[0], each.labels, each.lines, each.lines)
+        letter = f"({_letter(k)}) " if many else ""
+        if each.paper or many:
+            grid[0].set_title(f"{letter}measured here", loc="left", pad=4)
+        if each.paper:
+            _draw(grid[1], each.columns, each.paper, each.lines)
+            grid[1].set_title("as printed", loc="left", pad=4)
+    rows_out, numbers = [], dict[str, Value]()
+    for k, each in enumerate(matrices):
+        measured = [row for line in each.lines for row in _rows(line, each.labels, "measured")]
+        theirs = [row for line in each.paper for row in _rows(line, each.columns, "printed")]
+        rows_out += [{"matrix": k + 1, **row} for row in measured + theirs]
+        own = _numbers(each)
+        if not k:
+            numbers |= own
+        if k or each.name:
+            numbers |= {f"{each.name or k + 1}.{key}": value for key, value in own.items()}
+    return Drawing(drawn, rows_out, numbers, _caption(matrices))
+
+
+def _letter(k: int) -> str:
+    return "abcdefghijklmnopqrstuvwxyz"[k]
+
+
+def _parts(heights: Sequence[float]) -> list[float]:
+    """Return the inches of each record's part, with the room that its labels take."""
+    return [_CELL * height + _MARGIN for height in heights]
 
 
 def _gaps(lines: Sequence[Line]) -> int:
     return sum(a.kind != b.kind for a, b in itertools.pairwise(lines))
 
 
-def _draw(axes: Axes, columns: Sequence[str], lines: Sequence[Line]) -> None:
-    """Draw cells with their percentages, the distortions behind them."""
-    m, y, places = len(columns), 0.0, []
-    for before, line in zip([None, *lines], lines, strict=False):
-        y += 0.5 if before is not None and before.kind != line.kind else 0.0
-        places.append(y + 0.5)
-        for k, (percent, text) in enumerate(zip(line.percent, line.text, strict=True)):
-            shown = 0.0 if np.isnan(percent) else percent
-            axes.fill(
-                [k, k + 1, k + 1, k], [y, y, y + 1, y + 1], fc=_MAP(shown / 100), ec="white", lw=0.8
-            )
-            ink = "white" if shown > _DARK else style.INK
-            own = line.kind in ("crafted", "magnified") and line.name == columns[k]
-            axes.text(
-                k + 0.5,
-                y + 0.53,
-                text,
-                ha="center",
-                va="center",
-                color=ink,
-                fontsize=7,
-                fontweight="bold" if own else "normal",
-            )
-        axes.text(m + 0.55, y + 0.53, line.distortion, ha="center", va="center", fontsize=7)
+def _draw(
+    axes: Axes, columns: Sequence[str], lines: Sequence[Line], beside: Sequence[Line]
+) -> None:
+    """Draw cells with their percentages and the distortions, each row where `beside` has it."""
+    m, y, places = len(columns), 0.0, dict[str, float]()
+    by_title = {line.title: line for line in lines}
+    for before, at in zip([None, *beside], beside, strict=False):
+        y += 0.5 if before is not None and before.kind != at.kind else 0.0
+        line = by_title.get(at.title)
+        if line is not None:
+            places[at.title] = y + 0.5
+            _draw_row(axes, columns, line, y)
         y += 1
     axes.set(xlim=(0, m + 1.1), ylim=(y, 0))
-    axes.set_yticks(places, [_plain(line.title) for line in lines])
+    axes.set_yticks(list(places.values()), [_plain(title) for title in places])
     axes.set_xticks([*np.arange(m) + 0.5, m + 0.55], [*map(_plain, columns), "distortion"])
-    turn = 25 if max(map(len, columns)) * m > 55 else 0
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False, bottom=False)
-    if turn:
+    if max(map(len, columns)) * m > _ROOM:
         for label in axes.get_xticklabels():
-            label.set(rotation=turn, ha="left", rotation_mode="anchor")
+            label.set(rotation=_TURN, ha="left", rotation_mode="anchor")
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_ylabel("made against")
+
+
+def _draw_row(axes: Axes, columns: Sequence[str], line: Line, y: float) -> None:
+    for k, (percent, text) in enumerate(zip(line.percent, line.text, strict=True)):
+        shown = 0.0 if np.isnan(percent) else percent
+        axes.fill(
+            [k, k + 1, k + 1, k], [y, y, y + 1, y + 1], fc=_MAP(shown / 100), ec="white", lw=0.8
+        )
+        own = line.kind in ("crafted", "magnified") and line.name == columns[k]
+        axes.text(
+            k + 0.5,
+            y + 0.53,
+            text,
+            ha="center",
+            va="center",
+            color="white" if shown > _DARK else style.INK,
+            fontsize=7,
+            fontweight="bold" if own else "normal",
+        )
+    axes.text(len(columns) + 0.55, y + 0.53, line.distortion, ha="center", va="center", fontsize=7)
 
 
 def _plain(text: str) -> str:
@@ -204,7 +266,8 @@ def _finite(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-def _numbers(record: Record, lines: Sequence[Line], labels: Sequence[str]) -> dict[str, Value]:
+def _numbers(matrix: Matrix) -> dict[str, Value]:
+    record, lines, labels = matrix.record, matrix.lines, matrix.labels
     facts, settings = record.facts, record.request.settings
     attack = str(settings.get("by", ""))
     numbers: dict[str, Value] = {
@@ -215,18 +278,8 @@ def _numbers(record: Record, lines: Sequence[Line], labels: Sequence[str]) -> di
         "data": str(record.request.subject["data"]["name"]),
     }
     for kind in ("crafted", "magnified"):
-        others = [
-            share
-            for line in lines
-            for label, share in zip(labels, line.percent, strict=True)
-            if line.kind == kind and label != line.name and not np.isnan(share)
-        ]
-        if others:
-            numbers |= {
-                f"{kind}.others_min": min(others),
-                f"{kind}.others_median": float(np.median(others)),
-                f"{kind}.others_max": max(others),
-            }
+        numbers |= _others(kind, lines, labels, kind)
+        numbers |= _others(kind, matrix.paper, matrix.columns, f"{kind}.printed")
     for line in lines:
         shares = [share for share in line.percent if not np.isnan(share)]
         if line.kind == "noise":
@@ -236,36 +289,70 @@ def _numbers(record: Record, lines: Sequence[Line], labels: Sequence[str]) -> di
     sizes = [float(line.distortion) for line in lines if line.kind == "crafted" and line.distortion]
     if sizes:
         numbers |= {"distortion_min": min(sizes), "distortion_max": max(sizes)}
+    for line in matrix.paper:
+        if line.kind == "crafted":
+            numbers[f"{line.name}.distortion_printed"] = float(line.distortion)
     return numbers
 
 
-def _caption(record: Record, numbers: Mapping[str, Value], paper: bool) -> str:
-    facts, device = record.facts, record.provenance.get("device", "cpu")
-    towards = record.request.settings.get("towards", "any")
-    aim = "any other label" if towards == "any" else "a random other label"
+def _others(kind: str, lines: Sequence[Line], labels: Sequence[str], key: str) -> dict[str, Value]:
+    """Return the least, middle and largest share of points that fooled another classifier."""
+    shares = [
+        share
+        for line in lines
+        for label, share in zip(labels, line.percent, strict=True)
+        if line.kind == kind and label != line.name and not np.isnan(share)
+    ]
+    if not shares:
+        return {}
+    return {
+        f"{key}.others_min": min(shares),
+        f"{key}.others_median": float(np.median(shares)),
+        f"{key}.others_max": max(shares),
+    }
+
+
+def _caption(matrices: Sequence[Matrix]) -> str:
+    every = [each.record.facts for each in matrices]
     words = [
         "Percent of images that each classifier (columns) misclassifies when they were changed"
-        f" against another one (rows), by {numbers['attack_words']} towards {aim} within [0, 1]:"
-        f" the first {facts['n']} test images of {escape(str(numbers['data']))} that all"
-        f" {len(facts['classifiers'])} classify correctly, as stored in single precision; {device}."
-        " Distortion: mean of $\\sqrt{\\frac{1}{d}\\sum_i (x'_i - x_i)^2}$."
+        " against another one (rows) within [0, 1], as stored in single precision."
     ]
-    if facts["magnified"]:
+    for k, each in enumerate(matrices):
+        letter = f"({_letter(k)}) " if len(matrices) > 1 else ""
+        words.append(letter + _what(each.record))
+    words.append("Distortion: mean of $\\sqrt{\\frac{1}{d}\\sum_i (x'_i - x_i)^2}$.")
+    if any(facts["magnified"] for facts in every):
         words.append(
             "Rows with `to': the same directions magnified to that distortion and clipped, so that"
             " it comes out smaller."
         )
-    if facts["noise"]:
+    if any(facts["noise"] for facts in every):
         words.append("Noise: Gaussian, of that standard deviation, clipped.")
-    if any(seen["n"] < facts["n"] for seen in facts["crafted_on"]):
+    if any(seen["n"] < facts["n"] for facts in every for seen in facts["crafted_on"]):
         words.append("Images for which the attack found no point are left out of its rows.")
-    worst = _widest(facts["n"])
+    worst = max(_widest(facts["n"]) for facts in every)
     words.append(
         f"95\\% limits of a cell (Clopper and Pearson) are at most {worst:.1f} points away."
     )
-    if paper:
-        words.append("Below: the paper's table for networks of the same names, trained by others.")
+    if any(each.paper for each in matrices):
+        words.append(
+            "As printed: the tables of Szegedy et al. (2014) for networks of the same names,"
+            " trained by others."
+        )
     return " ".join(words)
+
+
+def _what(record: Record) -> str:
+    """Return which images were changed, how, and where."""
+    facts, settings = record.facts, record.request.settings
+    aim = "any other label" if settings.get("towards", "any") == "any" else "a random other label"
+    attack, data = str(settings.get("by", "")), str(record.request.subject["data"]["name"])
+    return (
+        f"The first {facts['n']} test images of {escape(data)} that all"
+        f" {len(facts['classifiers'])} classify correctly, by {_ATTACKS.get(attack, attack)}"
+        f" towards {aim}; {record.provenance.get('device', 'cpu')}."
+    )
 
 
 def _widest(n: int) -> float:
