@@ -9,6 +9,7 @@ from empirics.record import Record, Request
 from tests.synthetic import PROVENANCE
 
 PAPER = ("FC10(1e-4)", "FC10(1e-2)", "FC10(1)", "FC100-100-10", "FC200-200-10", "AE400-10")
+HALVES = ("FC100-100-10", "FC123-456-10", "FC100-100-10'")
 LABELS = ("linear", "mlp-100-100", "conv", "lenet")
 
 
