@@ -33,7 +33,7 @@ reproduce: $(VENV)/installed ## run the preset, judge every claim, draw every fi
 	[ $$judged -eq 0 ] || exit $$judged; exit $$ran
 
 test: lint ## lint, types, import contracts, tests
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
 lint: $(VENV)/installed ## lint, types, import contracts
 	$(BIN)/ruff check --quiet .

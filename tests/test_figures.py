@@ -28,6 +28,9 @@ from theory.evidence import Radii
 from theory.outcome import Outcome
 from theory.wording import plain
 
+# All that look at the same drawings run in one process, which draws them once.
+pytestmark = pytest.mark.xdist_group("drawn")
+
 QUANTITIES = ("r_latent[l2]", "r_in[l2]", "r_unc[l2]")
 
 

@@ -10,6 +10,9 @@ import pytest
 from figures.registry import FIGURES
 from tests.synthetic import drawn_once
 
+# All that look at the same drawings run in one process, which draws them once.
+pytestmark = pytest.mark.xdist_group("drawn")
+
 PAPER = Path(__file__).parent.parent / "paper"
 needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="latexmk is not here")
 

@@ -12,6 +12,9 @@ from figures.report import write_report
 from tests.synthetic import drawn_once
 from theory.claim import CLAIMS
 
+# All that look at the same drawings run in one process, which draws them once.
+pytestmark = pytest.mark.xdist_group("drawn")
+
 
 class Page(html.parser.HTMLParser):
     """Sources, links, heading texts and cells of a page; checks that tags are closed."""
