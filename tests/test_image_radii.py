@@ -60,7 +60,7 @@ def perceptron() -> Subject:
 
 @pytest.fixture(scope="module")
 def attacked(perceptron: Subject) -> Outcome:
-    return ImageRadii(images=9, effort="quick", shown=9).measure(perceptron, CONTEXT)
+    return ImageRadii(images=14, effort="quick", shown=14).measure(perceptron, CONTEXT)
 
 
 def radii(outcome: Outcome, norm: str) -> Radii:
@@ -93,7 +93,7 @@ def test_ends_are_ordered_and_upper_ones_verified(
     perceptron: Subject, attacked: Outcome, norm: str
 ) -> None:
     found = radii(attacked, norm)
-    assert found.n == 9
+    assert found.n == 14
     assert (found.lower > 0).all()
     assert (found.lower <= found.upper).all()
     assert np.median(found.lower / found.upper) > 0.7
@@ -164,14 +164,14 @@ def test_a_linear_classifier_has_its_closed_form() -> None:
 def test_robust_accuracies_are_of_all_images_drawn(attacked: Outcome) -> None:
     facts = attacked.facts
     drawn = int(attacked.arrays["index"][-1]) + 1
-    assert facts["n"] == 9 < facts["n_drawn"] == drawn
+    assert facts["n"] == 14 < facts["n_drawn"] == drawn
     for norm in NORMS:
         found, before = radii(attacked, norm), (1.0, 1.0)
         for each in facts[f"robust_accuracy[{norm}]"]:
             ends = each["lower"], each["upper"]
             assert ends[0] == (found.lower > each["budget"]).sum() / drawn
             assert ends[1] == (found.upper > each["budget"]).sum() / drawn
-            assert 0 <= ends[0] <= ends[1] <= 9 / drawn
+            assert 0 <= ends[0] <= ends[1] <= 14 / drawn
             assert ends <= before
             before = ends
         assert facts[f"robust_accuracy[{norm}]"][0]["lower"] > 0
@@ -252,7 +252,7 @@ def test_a_curved_network_is_certified_and_not_searched_exactly() -> None:
 def test_large_networks_are_certified_by_their_norms(
     perceptron: Subject, attacked: Outcome
 ) -> None:
-    coarse = ImageRadii(images=9, effort="quick", best_units=9).measure(perceptron, CONTEXT)
+    coarse = ImageRadii(images=14, effort="quick", best_units=9).measure(perceptron, CONTEXT)
     for norm in NORMS:
         least, best = radii(coarse, norm).lower, radii(attacked, norm).lower
         assert (least > 0).all()
