@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from empirics.adversary.checks import Box
 from empirics.attacks.candidates import PUSHES, pushed
 from empirics.correct_images import CorrectImages
 from empirics.devices import precise
@@ -91,8 +92,8 @@ class Deployed:
         assert self.traced is not None
         return MarginCertifier(self.traced, deployment="float32")
 
-    def certified(self, p: float, best_units: int) -> FloatArray:
-        """Return certified distances to another label within the range of pixels, shape (n,).
+    def certified(self, p: float, best_units: int, box: Box | None = PIXELS) -> FloatArray:
+        """Return certified distances to another label, shape (n,).
 
         Parameters
         ----------
@@ -100,15 +101,18 @@ class Deployed:
         best_units : int
             Networks of at most as many units are certified by all methods, larger ones by the
             product of their layers' norms; those without a trace not at all: 0.
+        box : tuple of float or None
+            Range of a pixel. Without one, the product of a linear classifier is exact.
         """
         images = self.images
         if self.traced is None:
             return np.zeros(len(images.flat))
+        least = 1 if box is None else 0
         return self._certifier.radii(
             images.flat,
             p=p,
-            box=PIXELS,
-            method="best" if self.n_units <= best_units else "product",
+            box=box,
+            method="best" if least <= self.n_units <= best_units else "product",
             labels=images.labels,
         )
 

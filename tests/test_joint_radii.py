@@ -139,7 +139,7 @@ def subject() -> Subject:
 
 @pytest.fixture(scope="module")
 def attacked(subject: Subject) -> Outcome:
-    return JointImageRadii(images=3, effort="quick", best_units=0).measure(subject, CONTEXT)
+    return JointImageRadii(images=4, effort="quick").measure(subject, CONTEXT)
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])

@@ -18,7 +18,6 @@ from empirics.measures.accuracy import predict
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.settings import setting
 from theory.arrays import FloatArray
-from theory.distance import MarginCertifier
 from theory.distance.certificates.deployment import DeploymentError
 from theory.errors import InputError, nearest
 from theory.evidence import Radii
@@ -164,16 +163,7 @@ class ClassErrors:
     ) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the distance of each stored image to another label than its own."""
         found = Distances.of(2.0, deployed, box=None)
-        if deployed.traced is not None:
-            certifier = MarginCertifier(deployed.traced, deployment="float32")
-            n_units = sum(len(stage.bias) for stage in deployed.traced.stages[:-1])
-            # Of a linear classifier the product is exact.
-            found.lower = certifier.radii(
-                images.flat,
-                p=2.0,
-                method="best" if 0 < n_units <= self.best_units else "product",
-                labels=images.labels,
-            )
+        found.lower = deployed.certified(2.0, self.best_units, box=None)
         points, radii = minimal(
             images.module,
             torch.from_numpy(images.flat.astype(np.float32))

@@ -13,7 +13,6 @@ from empirics.image_distances import Deployed, Distances
 from empirics.measures.accuracy import predict
 from empirics.plugins import Context, Outcome, Subject, measure
 from empirics.settings import setting
-from theory.distance import MarginCertifier
 from theory.errors import InputError, nearest
 from theory.evidence import Radii
 
@@ -66,16 +65,7 @@ class DataRadii:
         images = self._images(subject, context)
         network = Deployed(images)
         found = Distances.of(2.0, network, box=None)
-        if network.traced is not None:
-            certifier = MarginCertifier(network.traced, deployment="float32")
-            n_units = sum(len(stage.bias) for stage in network.traced.stages[:-1])
-            # Of a linear network the product is exact.
-            found.lower = certifier.radii(
-                images.flat,
-                p=2.0,
-                method="best" if 0 < n_units <= self.best_units else "product",
-                labels=images.labels,
-            )
+        found.lower = network.certified(2.0, self.best_units, box=None)
         points, radii = minimal(
             images.module,
             torch.from_numpy(images.flat.astype(np.float32))
