@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from empirics.adversary.checks import Box
+from empirics.attacks import minimal
 from empirics.attacks.candidates import PUSHES, pushed
 from empirics.correct_images import CorrectImages
 from empirics.devices import precise
@@ -158,6 +159,28 @@ class Distances:
         flat = network.images.flat
         n = len(flat)
         return cls(p, network, np.zeros(n), np.full(n, np.inf), flat.astype(np.float32), box)
+
+    def attack(self, effort: str, seed: int) -> None:
+        """Search for the nearest points with `empirics.attacks.minimal`, and count them.
+
+        Parameters
+        ----------
+        effort : str
+            A budget of the search.
+        seed : int
+        """
+        images = self.network.images
+        flat = torch.from_numpy(images.flat.astype(np.float32))
+        points, radii = minimal(
+            images.module,
+            flat.reshape(-1, *images.shape).to(images.device),
+            torch.from_numpy(images.labels).to(images.device),
+            p=self.p,
+            budget=effort,
+            box=self.box,
+            seed=seed,
+        )
+        self.attacked(points, radii)
 
     def attacked(self, points: torch.Tensor, radii: torch.Tensor) -> None:
         """Count what `empirics.attacks.minimal` gave for the images."""

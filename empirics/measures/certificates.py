@@ -6,9 +6,7 @@ from typing import Any, ClassVar, Final, get_args
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from empirics.attacks import minimal
 from empirics.attacks.strongest import BUDGETS
 from empirics.correct_images import CorrectImages, correct_images
 from empirics.image_distances import NORMS, PIXELS, Deployed, Distances
@@ -175,18 +173,8 @@ class Certificates:
         return round(time.process_time() - start, 4) if self.timed else None
 
     def _attack(self, found: Distances, context: Context, norm: str, box: str) -> float | None:
-        images, start = found.network.images, time.process_time()
-        flat = torch.from_numpy(images.flat.astype(np.float32))
-        points, radii = minimal(
-            images.module,
-            flat.reshape(-1, *images.shape).to(images.device),
-            torch.from_numpy(images.labels).to(images.device),
-            p=found.p,
-            budget=self.effort,
-            box=found.box,
-            seed=context.stream("attack", norm, box).initial_seed(),
-        )
-        found.attacked(points, radii)
+        start = time.process_time()
+        found.attack(self.effort, context.stream("attack", norm, box).initial_seed())
         return self._seconds(start)
 
     def _certify(

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from empirics.attacks import minimal
 from empirics.attacks.strongest import BUDGETS
 from empirics.conditional import class_generators, is_conditional
 from empirics.constants import semidefinite_constant
@@ -164,17 +163,7 @@ class ClassErrors:
         """Return the ends of the distance of each stored image to another label than its own."""
         found = Distances.of(2.0, deployed, box=None)
         found.lower = deployed.certified(2.0, self.best_units, box=None)
-        points, radii = minimal(
-            images.module,
-            torch.from_numpy(images.flat.astype(np.float32))
-            .reshape(-1, *images.shape)
-            .to(context.device),
-            torch.from_numpy(images.labels).to(context.device),
-            p=2.0,
-            budget=self.effort,
-            seed=context.stream("attack").initial_seed(),
-        )
-        found.attacked(points, radii)
+        found.attack(self.effort, context.stream("attack").initial_seed())
         return found.lower, found.upper
 
     def _errors(

@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from empirics.attacks import minimal
 from empirics.attacks.strongest import BUDGETS
 from empirics.correct_images import CorrectImages
 from empirics.image_distances import Deployed, Distances
@@ -66,17 +65,7 @@ class DataRadii:
         network = Deployed(images)
         found = Distances.of(2.0, network, box=None)
         found.lower = network.certified(2.0, self.best_units, box=None)
-        points, radii = minimal(
-            images.module,
-            torch.from_numpy(images.flat.astype(np.float32))
-            .reshape(-1, *images.shape)
-            .to(context.device),
-            torch.from_numpy(images.labels).to(context.device),
-            p=2.0,
-            budget=self.effort,
-            seed=context.stream("attack").initial_seed(),
-        )
-        found.attacked(points, radii)
+        found.attack(self.effort, context.stream("attack").initial_seed())
         facts = {
             "n": len(images.flat),
             "n_test": len(subject.data.test_labels) if subject.data is not None else 0,

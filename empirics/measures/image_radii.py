@@ -5,9 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from empirics.attacks import minimal
 from empirics.attacks.strongest import BUDGETS
 from empirics.correct_images import correct_images
 from empirics.image_distances import NORMS, PIXELS, Deployed, Distances
@@ -113,7 +111,7 @@ class ImageRadii:
         for norm in dict.fromkeys(self.norms):
             found = Distances.of(NORMS[norm], network)
             found.lower = network.certified(found.p, self.best_units)
-            self._attack(found, context, norm)
+            found.attack(self.effort, context.stream("attack", norm).initial_seed())
             proved = self._solve(found, f"{context.title} {norm} exact")
             evidence[f"distance[{norm}]"] = Radii(found.lower, found.upper)
             budgets = self.budgets_l2 if norm == "l2" else self.budgets_linf
@@ -126,20 +124,6 @@ class ImageRadii:
             arrays[f"{norm}.points"] = points.reshape(-1, *images.shape)
             arrays[f"{norm}.labels"] = images.deployed_labels(points)
         return Outcome(evidence, facts, arrays)
-
-    def _attack(self, found: Distances, context: Context, norm: str) -> None:
-        images = found.network.images
-        flat = torch.from_numpy(images.flat.astype(np.float32))
-        points, radii = minimal(
-            images.module,
-            flat.reshape(-1, *images.shape).to(images.device),
-            torch.from_numpy(images.labels).to(images.device),
-            p=found.p,
-            budget=self.effort,
-            box=PIXELS,
-            seed=context.stream("attack", norm).initial_seed(),
-        )
-        found.attacked(points, radii)
 
     def _solve(self, found: Distances, title: str) -> int:
         """Search exactly where the network is small; return how many distances were proved."""
