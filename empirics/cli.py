@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from empirics.check import judge_records, theorem_violated, verdicts_json
+from empirics.judge import judge_records, theorem_violated, verdicts_json
 from empirics.preset_files import fingerprint, read_preset
 from empirics.store import Store, own_records, preset_records, write_frozen, write_safely
 from empirics.times import freeze

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from empirics.check import FACT_SHARE, STOCHASTIC, Verdict, judge_records, law_bound
 from empirics.facts import facts_about
+from empirics.judge import FACT_SHARE, STOCHASTIC, Verdict, judge_records, law_bound
 from empirics.record import Record
 from theory.claim import CLAIMS, LawBound, OutOfScopeError, Quantity
 from theory.evidence import Radii

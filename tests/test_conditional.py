@@ -8,10 +8,10 @@ import torch
 from scipy import special
 from torch import nn
 
-from empirics.check import judge_records
 from empirics.conditional import ClassOfLast, class_generators, is_conditional
 from empirics.data import Dataset, load
 from empirics.generators.conditional_vae import ConditionalVAE
+from empirics.judge import judge_records
 from empirics.lipschitz_graph import lipschitz_graph
 from empirics.measures.class_errors import ClassErrors
 from empirics.plugins import Context, Outcome, Subject

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from empirics.check import judge_records
 from empirics.config import load_preset
+from empirics.judge import judge_records
 from empirics.plan import plan
 from empirics.store import frozen_path, read_frozen
 from theory.errors import InputError

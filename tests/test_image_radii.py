@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from empirics.check import judge_records
 from empirics.config import load_preset
 from empirics.data import load
+from empirics.judge import judge_records
 from empirics.measures.image_radii import NORMS, ImageRadii
 from empirics.plugins import Context, Outcome, Subject
 from empirics.record import Record, Request
@@ -217,7 +217,7 @@ def test_every_norm_and_seed_has_its_own_draws(
         seeds.append(seed)
         return x, torch.full((len(x),), torch.inf)
 
-    monkeypatch.setattr("empirics.measures.image_radii.minimal", finds_nothing)
+    monkeypatch.setattr("empirics.image_distances.minimal", finds_nothing)
     for context in (CONTEXT, replace(CONTEXT, seed=1), CONTEXT):
         outcome = ImageRadii(images=2, best_units=0).measure(perceptron, context)
         assert outcome.facts["not_found[l2]"] == 2

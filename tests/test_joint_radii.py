@@ -10,8 +10,8 @@ from scipy.optimize import linprog, nnls
 from torch import nn
 
 from empirics.attacks.jointly import minimal_joint
-from empirics.check import judge_records
 from empirics.data import load
+from empirics.judge import judge_records
 from empirics.measures.joint_image_radii import JointImageRadii
 from empirics.measures.joint_radii import JointRadii
 from empirics.plugins import Context, Outcome, Subject

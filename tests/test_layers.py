@@ -38,7 +38,7 @@ def test_imports_point_down(layer: str) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import theory; list(theory.CLAIMS)", "import empirics.cli, empirics.check, figures.cli"],
+    ["import theory; list(theory.CLAIMS)", "import empirics.cli, empirics.judge, figures.cli"],
 )
 def test_torch_is_imported_only_where_something_is_measured(statement: str) -> None:
     code = f"import sys; {statement}; sys.exit('torch' in sys.modules)"

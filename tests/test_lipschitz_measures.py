@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from empirics.check import judge_records
 from empirics.constants import Effort, lipschitz_constants, semidefinite_constant
 from empirics.data import load
 from empirics.feed_forward import feed_forward
+from empirics.judge import judge_records
 from empirics.measures.expansions import Expansions
 from empirics.measures.lipschitz import LipschitzConstant
 from empirics.measures.modulus import ModulusOfContinuity

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from empirics.check import FACT_SHARE
+from empirics.judge import FACT_SHARE
 from empirics.record import Record
 from figures import style
 from figures.moduli import certified_moduli, largest_rate_seen

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from empirics.certificates import Certifier
-from empirics.check import judge_records
 from empirics.classifiers.half_space import HalfSpace
+from empirics.judge import judge_records
 from empirics.latent_inversion import AffineHull, invert, project
 from empirics.measures.projected import Projected
 from empirics.plugins import Context, Outcome, Subject

@@ -14,8 +14,8 @@ import pytest
 import torch
 from scipy import special, stats
 
-from empirics.check import judge_records
 from empirics.config import load_preset
+from empirics.judge import judge_records
 from empirics.plan import plan
 from empirics.preset_files import fingerprint, read_preset
 from empirics.record import Record

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from empirics.check import judge_records
 from empirics.data import load
+from empirics.judge import judge_records
 from empirics.measures.data_radii import DataRadii
 from empirics.measures.wasserstein import (
     Wasserstein,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from empirics.check import FACT_SHARE
+from empirics.judge import FACT_SHARE
 from figures import style
 from figures.curves import draw_law
 from figures.moduli import (

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from empirics.check import Verdict
+from empirics.judge import Verdict
 from figures.registry import Row, Section, Table, Value, table
 from figures.view import NothingToDraw, View
 from figures.wording import WORDS, escape, symbol
