@@ -69,6 +69,8 @@ bench: $(VENV)/installed ## speed and strength against plain versions and peers,
 	$(BIN)/python tests/bench/local.py
 	$(BIN)/python tests/bench/distance.py
 	$(BIN)/python tests/bench/sparse.py
+	$(BIN)/python tests/bench/training.py
+	$(BIN)/python tests/bench/radii.py
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchattacks
 	$(BIN)/python -m tests.bench.strength
 
