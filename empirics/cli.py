@@ -1,21 +1,18 @@
-"""Sub-commands of the empirical layer: run, check, freeze. Torch is imported only by `run`."""
+"""Sub-commands of the empirical layer: run, freeze. Torch is imported only by `run`."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from empirics.judge import judge_records, theorem_violated, verdicts_json
 from empirics.preset_files import fingerprint, read_preset
-from empirics.store import Store, own_records, preset_records, write_frozen, write_safely
+from empirics.store import Store, own_records, write_frozen
 from empirics.times import freeze
 from theory.command import (
     EXIT_FINE,
     EXIT_UNMEASURED,
-    EXIT_VIOLATED,
     Command,
     log,
 )
@@ -25,8 +22,6 @@ from theory.table import text_table
 if TYPE_CHECKING:
     from empirics.config import Preset
     from empirics.run import Executor
-
-_ALPHA = 0.05
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -121,35 +116,6 @@ def _list_cells(preset: Preset, build: Path, device: str) -> None:
     )
 
 
-def _configure_check(parser: argparse.ArgumentParser) -> None:
-    _common(parser)
-    parser.add_argument("--claims", default="*", help="shell pattern of claim ids")
-    parser.add_argument("--alpha", type=float, default=_ALPHA, help="level of the whole table")
-    parser.add_argument(
-        "--test",
-        choices=("uniform", "grid"),
-        default="uniform",
-        help="laws are judged by one band (default), or by exact limits on a frozen grid, which see"
-        " the tails",
-    )
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    if not 0 < arguments.alpha <= 0.5:
-        raise InputError(f"--alpha must lie in (0, 0.5], got {arguments.alpha}")
-    name = record_name(arguments)
-    records, source = preset_records(name, arguments.build)
-    verdicts = judge_records(records, arguments.alpha, arguments.claims, arguments.test)
-    if not verdicts:
-        raise InputError(f"no claim matches '{arguments.claims}'; `advbounds list` names them")
-    write_safely(arguments.build / "verdicts.json", verdicts_json(verdicts).encode())
-    rows = [[v.outcome, v.claim, v.subject, v.quantity, v.reason] for v in verdicts]
-    text_table(["outcome", "claim", "subject", "quantity", "reason"], rows)
-    counts = Counter(v.outcome for v in verdicts)
-    log(f"{name} ({source}): " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
-    return EXIT_VIOLATED if theorem_violated(verdicts) else EXIT_FINE
-
-
 def _freeze(arguments: argparse.Namespace) -> int:
     name = record_name(arguments)
     records, source = own_records(name, arguments.build)
@@ -168,13 +134,6 @@ COMMANDS = (
         "advbounds run default",
         _configure_run,
         _run,
-    ),
-    Command(
-        "check",
-        "judge every claim on the records of a preset",
-        "advbounds check default --claims 'fawzi2018/*'",
-        _configure_check,
-        _check,
     ),
     Command(
         "freeze",

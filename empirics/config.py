@@ -69,6 +69,8 @@ class Preset:
         Root of all random streams.
     companions : tuple of str
         Presets whose records, measured here or committed, join this one's in tables and figures.
+    chapters : tuple of str
+        Presets whose figures and tables, drawn from their records alone, stand beside this one's.
     teacher : Part or None
         The classifier that is trained on real data and labels generated images.
     generators, classifiers : tuple of Part
@@ -85,6 +87,7 @@ class Preset:
     data: str
     seed: int
     companions: tuple[str, ...]
+    chapters: tuple[str, ...]
     teacher: Part | None
     generators: tuple[Part, ...]
     classifiers: tuple[Part, ...]
@@ -101,6 +104,7 @@ class _Head:
     data: str
     seed: int = 0
     companions: tuple[str, ...] = ()
+    chapters: tuple[str, ...] = ()
 
 
 _TABLES = ("teacher", "generator", "classifier", "image_classifier", "family", "measure")
@@ -129,7 +133,7 @@ def load_preset(name: str, *, data: str | None = None) -> Preset:
         raise ConfigError(f"{where}: not valid TOML: {error}") from error
     preset = _parse(name, table, where, file.base)
     if data is not None:
-        changed = {"data": data, "name": f"{name}-{data}", "companions": ()}
+        changed = {"data": data, "name": f"{name}-{data}", "companions": (), "chapters": ()}
         preset = Preset(**{**vars(preset), **changed})
     if preset.data not in DATASETS:
         raise ConfigError(f"{where}: unknown data set: {nearest(preset.data, DATASETS)}")
@@ -143,10 +147,11 @@ def _parse(name: str, table: Mapping[str, Any], where: str, base: Path) -> Prese
             raise ConfigError(f"{where}: unknown key '{key}'; {nearest(key, head_keys)}")
     scalars = {key: value for key, value in table.items() if key not in _TABLES}
     head = read_settings(_Head, scalars, where)
-    for companion in head.companions:
-        if companion not in preset_names():
-            known = nearest(companion, preset_names())
-            raise ConfigError(f"{where}: companions: unknown preset '{companion}'; {known}")
+    for key, others in (("companions", head.companions), ("chapters", head.chapters)):
+        for other in others:
+            if other not in preset_names():
+                known = nearest(other, preset_names())
+                raise ConfigError(f"{where}: {key}: unknown preset '{other}'; {known}")
 
     def parts(key: str, registry: Registry[Any]) -> tuple[Part, ...]:
         tables = table.get(key, [])
@@ -173,6 +178,7 @@ def _parse(name: str, table: Mapping[str, Any], where: str, base: Path) -> Prese
         data=head.data,
         seed=head.seed,
         companions=head.companions,
+        chapters=head.chapters,
         teacher=_part(teacher, CLASSIFIERS, f"{where}: teacher", base) if teacher else None,
         generators=parts("generator", GENERATORS),
         classifiers=parts("classifier", CLASSIFIERS),

@@ -1,249 +1,221 @@
 """Claims meet records: every claim whose quantity and facts fit is judged, and none is named."""
 
 import fnmatch
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from empirics.facts import facts_about, subject_label
+from empirics.facts import facts_about
+from empirics.judging.comparisons import comparisons
+from empirics.judging.items import FACT_SHARE, MEAN_CAP, Item, Judge, LawTest, items_of, law_bound
 from empirics.record import Record
-from theory.arrays import FloatArray
-from theory.claim import CLAIMS, Claim, Facts, Kind, LawBound, OutOfScopeError, Quantity, Status
-from theory.evidence import Interval, Radii
-from theory.verdict import (
-    Judgement,
-    Outcome,
-    declared_grid,
-    declared_range,
-    judge_law,
-    judge_mean,
-    judge_pointwise,
-    judge_scalar,
-    judge_together,
-)
+from empirics.store import write_safely
+from empirics.verdicts import Verdict, Verdicts, theorem_violated, verdicts_json
+from theory.claim import CLAIMS, Kind, Status
+from theory.errors import InputError
+from theory.looks import Key, Ledger, Look, fingerprint, share_left, share_of_look
+from theory.verdict import Judgement, Outcome, judge_together
 
-FACT_SHARE = 0.1
-"""The part of each law's alpha that pays for its estimated class masses."""
-MEAN_CAP = 4.0
-"""Radii beyond this many times the bound on their mean count as that much: it needs a limit."""
-LawTest = Literal["uniform", "grid"]
+__all__ = [
+    "FACT_SHARE",
+    "MEAN_CAP",
+    "STOCHASTIC",
+    "LawTest",
+    "Verdict",
+    "Verdicts",
+    "judge_records",
+    "law_bound",
+    "read_looks",
+    "theorem_violated",
+    "verdicts_json",
+    "write_looks",
+]
+
 STOCHASTIC = (Kind.LAW, Kind.MEAN)
-"""Claims judged on a sample, among which alpha is shared."""
+"""Claims judged on a single sample, among which alpha is shared."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the records say of one claim about one subject and quantity.
-
-    Attributes
-    ----------
-    claim, status, quantity, subject : str
-        Claim id, its status, the quantity's name, "generator · classifier".
-    outcome : str
-        HOLDS, VIOLATED, UNDECIDED or OUT OF SCOPE.
-    reason : str
-        One sentence.
-    slack, decided : float or None
-        See `theory.verdict.Judgement`.
-    rigorous : bool
-        Whether the claim is proved: the outcome then speaks of the evidence, not of the claim.
-    alpha : float or None
-        Level of the whole table of laws, spent by Holm's procedure; None where nothing is random.
-    n : int or None
-        Number of points.
-    records : tuple of str
-        Ids of the records that hold the evidence.
-    """
-
-    claim: str
-    status: str
-    quantity: str
-    subject: str
-    outcome: str
-    reason: str
-    slack: float | None
-    decided: float | None
-    rigorous: bool
-    alpha: float | None
-    n: int | None
-    records: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """One claim on the evidence of one record."""
-
-    claim: Claim
-    record: Record
-    quantities: tuple[Quantity, ...]
-    facts: Facts
-
-    @property
-    def seen(self) -> list[Any]:
-        return [self.record.evidence[str(quantity)] for quantity in self.quantities]
-
-
-def law_bound(claim: Claim, facts: Facts, quantity: Quantity, level: float) -> LawBound:
-    """Return a law claim's bound where its estimated facts hold with probability 1 - level/10.
-
-    Raises
-    ------
-    OutOfScopeError
-        If a hypothesis fails or a fact is not known.
-    """
-    bound: LawBound = claim.evaluate(facts, quantity, level * FACT_SHARE)
-    return bound
-
-
-@dataclass(frozen=True)
-class _Declared:
-    """A cell with what was declared before its radii were seen: where the law is tested."""
-
-    cell: _Cell
-    eta_range: tuple[float, float] | None = None
-    grid: FloatArray | None = None
-
-
-def _declare(cell: _Cell, level: float, test: LawTest) -> _Declared:
-    if cell.claim.kind is Kind.MEAN:
-        return _Declared(cell)
-    bound = law_bound(cell.claim, cell.facts, cell.quantities[0], level)
-    n, own = cell.seen[0].n, level * (1 - FACT_SHARE)
-    if test == "grid":
-        return _Declared(cell, grid=declared_grid(bound, n, own))
-    return _Declared(cell, eta_range=declared_range(bound, n, own))
-
-
-def _judge_sampled(declared: _Declared, level: float) -> Judgement:
-    cell = declared.cell
-    radii: Radii = cell.seen[0]
-    if cell.claim.kind is Kind.MEAN:
-        mean: Interval = cell.claim.evaluate(cell.facts, cell.quantities[0], level * FACT_SHARE)
-        if not 0 < mean.upper < float("inf"):
-            return Judgement(Outcome.UNDECIDED, f"the bound is {mean.upper}: it says nothing")
-        cap = MEAN_CAP * mean.upper
-        return judge_mean(radii.lower, radii.upper, mean, level * (1 - FACT_SHARE), cap=cap)
-    bound = law_bound(cell.claim, cell.facts, cell.quantities[0], level)
-    where: dict[str, Any] = {"eta_range": declared.eta_range, "grid": declared.grid}
-    return judge_law(radii.lower, radii.upper, bound, level * (1 - FACT_SHARE), **where)
-
-
-def _judge_exactly(cell: _Cell) -> Judgement:
-    if cell.claim.kind is Kind.POINTWISE:
-        image = cell.claim.evaluate(cell.facts)
-        left, right = cell.seen
-        if image is not None:
-            left = Radii(image(left.lower), image(left.upper))
-        return judge_pointwise(left, right)
-    value: float = cell.claim.evaluate(cell.facts, cell.quantities[0])
-    return judge_scalar(cell.seen[0], cell.claim.relation, value)
-
-
-def _out_of_scope(cell: _Cell, alpha: float) -> Judgement | None:
-    try:
-        if cell.claim.kind in STOCHASTIC:
-            cell.claim.evaluate(cell.facts, cell.quantities[0], alpha * FACT_SHARE)
-        else:
-            _judge_exactly(cell)
-    except OutOfScopeError as reason:
-        return Judgement(Outcome.OUT_OF_SCOPE, str(reason))
-    return None
-
-
-def _cells(records: Sequence[Record], pattern: str) -> list[_Cell]:
-    evidence_type = {kind: Interval if kind is Kind.SCALAR else Radii for kind in Kind}
-    cells = []
-    for record in records:
-        if not record.evidence:
-            continue
-        facts = facts_about(record.request.subject, records)
-        for claim in CLAIMS.values():
-            if claim.status is Status.REFUTED or not fnmatch.fnmatch(claim.id, pattern):
-                continue
-            pairs = (
-                [claim.quantities]
-                if claim.kind is Kind.POINTWISE
-                else [(quantity,) for quantity in claim.quantities]
-            )
-            cells += [
-                _Cell(claim, record, quantities, facts)
-                for quantities in pairs
-                if all(
-                    isinstance(record.evidence.get(str(quantity)), evidence_type[claim.kind])
-                    for quantity in quantities
-                )
-            ]
-    return cells
+def _items(records: Sequence[Record], pattern: str, alpha: float, test: LawTest) -> Iterator[Item]:
+    with_evidence = [record for record in records if record.evidence]
+    facts = {record.id: facts_about(record.request.subject, records) for record in with_evidence}
+    claims = [
+        claim
+        for claim in CLAIMS.values()
+        if claim.status is not Status.REFUTED and fnmatch.fnmatch(claim.id, pattern)
+    ]
+    single = [claim for claim in claims if claim.kind is not Kind.COMPARISON]
+    for record in with_evidence:
+        for claim in single:
+            yield from items_of(record, claim, facts[record.id], alpha, test)
+    for claim in claims:
+        if claim.kind is Kind.COMPARISON:
+            yield from comparisons(with_evidence, claim, facts)
 
 
 def judge_records(
-    records: Sequence[Record], alpha: float, pattern: str = "*", test: LawTest = "uniform"
-) -> list[Verdict]:
-    """Judge every claim on every record whose evidence it speaks of.
+    records: Sequence[Record],
+    alpha: float,
+    pattern: str = "*",
+    test: LawTest = "uniform",
+    looks: Ledger | None = None,
+) -> Verdicts:
+    """Judge every claim on every record, and pair of records, whose evidence it speaks of.
 
     Parameters
     ----------
     records : sequence of Record
         All records of a preset: their facts are shared.
     alpha : float
-        Level of the table, in (0, 1/2]: Holm's procedure over the laws and means of each status.
+        In (0, 1/2], the level of each family of cells, shared by Holm's procedure: among all
+        proved claims, and within each conjecture, the laws and means are one family, the pairs of
+        samples another, and what is said of all pairs together a third.
     pattern : str
         Shell pattern of claim ids.
     test : {"uniform", "grid"}
         How laws are judged, declared before the radii are seen: by a band of one width, better in
         the middle, or by exact limits on a frozen grid, better in the tails.
+    looks : Ledger, optional
+        Earlier looks at the same claims and subjects, to which these are added: the k-th at one
+        subject gets the part 6 / (pi k)^2 of its cell's level, and an outcome that is the contrary
+        of an earlier one says what has changed.
 
     Returns
     -------
-    list of Verdict
+    Verdicts
         Ordered by claim and record.
     """
-    cells = _cells(records, pattern)
-    judged: dict[int, Judgement] = {}
-    for i, cell in enumerate(cells):
-        outside = _out_of_scope(cell, alpha)
-        if outside is not None:
-            judged[i] = outside
-        elif cell.claim.kind not in STOCHASTIC:
-            judged[i] = _judge_exactly(cell)
-    for status in Status:
-        laws = [i for i, c in enumerate(cells) if i not in judged and c.claim.status is status]
-        declared = [_declare(cells[i], alpha / len(laws), test) for i in laws]
-        together = judge_together(declared, _judge_sampled, alpha)
-        judged |= dict(zip(laws, together, strict=True))
-    order = sorted(range(len(cells)), key=lambda i: cells[i].claim.id)
-    return [_verdict(cells[i], judged[i], alpha) for i in order]
+    items = list(_items(records, pattern, alpha, test))
+    judged: dict[int, Judgement] = {
+        i: item.outside for i, item in enumerate(items) if item.outside is not None
+    }
+    entered = {} if looks is None else _entered(looks, items, judged)
+    levels: dict[int, float] = {}
+    for i, item in enumerate(items):
+        if i not in judged and not item.family:
+            judged[i] = item.prepare(alpha)(alpha)
+    families: dict[tuple[str, str, str], list[int]] = {}
+    for i, item in enumerate(items):
+        if i not in judged:
+            families.setdefault(_family(item), []).append(i)
+    for own in families.values():
+        shares = {i: share_of_look(entered[i][2]) if i in entered else 1.0 for i in own}
+        judges = {i: functools.cache(items[i].prepare(alpha / len(own) * shares[i])) for i in own}
+
+        def judge(
+            i: int,
+            level: float,
+            shares: Mapping[int, float] = shares,
+            judges: Mapping[int, Judge] = judges,
+        ) -> Judgement:
+            levels[i] = level * shares[i]
+            return judges[i](levels[i])
+
+        judged |= dict(zip(own, judge_together(own, judge, alpha), strict=True))
+    if looks is not None:
+        for i, (key, seen, k) in entered.items():
+            look = _look(items[i], seen, judged[i], levels.get(i, 0.0))
+            looks.settle(key, look)
+            judged[i] = _explained(items[i], judged[i], looks, key, look, k, alpha)
+    order = sorted(range(len(items)), key=lambda i: items[i].claim.id)
+    return Verdicts(_verdict(items[i], judged[i], alpha, levels.get(i)) for i in order)
 
 
-def _verdict(cell: _Cell, judgement: Judgement, alpha: float) -> Verdict:
-    seen = cell.seen[0]
-    finite = judgement.outcome is not Outcome.OUT_OF_SCOPE
+def _family(item: Item) -> tuple[str, str, str]:
+    """Return the cells among which alpha is shared with this one.
+
+    All proved claims share it: one of them violated is an alarm, and is false with probability
+    alpha. A conjecture is a question by itself, and its verdicts do not change where others are
+    asked beside it.
+    """
+    alone = "" if item.claim.status is Status.PROVED else item.claim.id
+    return str(item.claim.status), item.family, alone
+
+
+def _entered(
+    looks: Ledger, items: Sequence[Item], judged: dict[int, Judgement]
+) -> dict[int, tuple[Key, str, int]]:
+    """Enter each item that is in scope; return what it is, its evidence and its look's number."""
+    entered = {}
+    for i, item in enumerate(items):
+        if i in judged:
+            continue
+        key = Key(item.key, item.claim.id, item.quantity)
+        seen = fingerprint([*(record.id for record in item.records), *item.drawn])
+        entered[i] = (key, seen, looks.look(key, seen))
+    return entered
+
+
+def _look(item: Item, seen: str, judgement: Judgement, level: float) -> Look:
+    return Look(seen, level, str(judgement.outcome), item.n, item.effort, item.seed)
+
+
+def _explained(
+    item: Item, judgement: Judgement, looks: Ledger, key: Key, look: Look, k: int, alpha: float
+) -> Judgement:
+    """Return a judgement that says what has changed since an earlier one to the contrary."""
+    turned = looks.turned(key, look)
+    if turned is None:
+        return judgement
+    j, before = turned
+    told = f"look {k}: {before.changes(look)} since look {j}, which said {before.outcome}"
+    if item.family:
+        own, left = alpha * share_of_look(k), alpha * share_left(k)
+        told += f"; alpha {own:.2g} of {alpha:g} for this look, {left:.2g} left for later ones"
+    elif before.seed == look.seed and item.claim.kind is not Kind.POINTWISE:
+        told += "; nothing here is random: one of the two records is wrong"
+    if before.seed != look.seed:
+        told += "; another seed trains another network"
+    return replace(judgement, reason=f"{judgement.reason}; {told}")
+
+
+def _verdict(item: Item, judgement: Judgement, alpha: float, level: float | None) -> Verdict:
+    inside = judgement.outcome is not Outcome.OUT_OF_SCOPE
     return Verdict(
-        claim=cell.claim.id,
-        status=str(cell.claim.status),
-        quantity=" <= ".join(str(quantity) for quantity in cell.quantities),
-        subject=subject_label(cell.record.request.subject),
+        claim=item.claim.id,
+        status=str(item.claim.status),
+        quantity=item.quantity,
+        subject=item.subject,
         outcome=str(judgement.outcome),
         reason=judgement.reason,
-        slack=judgement.slack if finite and abs(judgement.slack) < float("inf") else None,
-        decided=judgement.decided if finite else None,
-        rigorous=cell.claim.status is Status.PROVED,
-        alpha=alpha if cell.claim.kind in STOCHASTIC else None,
-        n=seen.n if isinstance(seen, Radii) else None,
-        records=(cell.record.id,),
+        slack=judgement.slack if inside and abs(judgement.slack) < float("inf") else None,
+        decided=judgement.decided if inside else None,
+        rigorous=item.claim.status is Status.PROVED,
+        alpha=alpha if item.family or item.claim.kind in STOCHASTIC else None,
+        n=item.n,
+        records=tuple(record.id for record in item.records),
+        tolerance=judgement.tolerance if inside else None,
+        alpha_spent=level,
+        effort=item.effort,
+        to_decide=judgement.to_decide if inside else _into_scope(judgement.reason),
     )
 
 
-def theorem_violated(verdicts: Sequence[Verdict]) -> bool:
-    """Whether a proved claim is violated: a bug, never a discovery."""
-    return any(v.rigorous and v.outcome == Outcome.VIOLATED for v in verdicts)
+def _into_scope(reason: str) -> str:
+    """Return what would make a claim speak of a subject of which it does not."""
+    if reason.startswith("its formula raised"):
+        return "a formula that can be evaluated here"
+    if reason.endswith("not known") or reason.startswith(("no certified", "no sampled")):
+        return f"a measurement that states what is missing: {reason}"
+    return "nothing measured here would: it speaks of other subjects"
 
 
-def verdicts_json(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts as the text of build/verdicts.json."""
-    return json.dumps([v.to_dict() for v in verdicts], indent=1, allow_nan=False) + "\n"
+def read_looks(path: Path) -> Ledger:
+    """Return the ledger that a file holds, an empty one if there is no such file.
+
+    Raises
+    ------
+    InputError
+        If the file is no ledger; names it.
+    """
+    if not path.exists():
+        return Ledger()
+    try:
+        return Ledger.from_json(path.read_text())
+    except (InputError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def write_looks(path: Path, looks: Ledger) -> None:
+    """Write a ledger; what was there before stays if it cannot be written."""
+    write_safely(path, looks.to_json().encode())

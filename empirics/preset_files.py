@@ -61,12 +61,18 @@ def read_preset(name: str) -> PresetFile:
     return PresetFile(name, f"preset {name}", Path(), content)
 
 
-def packaged_companions(name: str) -> tuple[str, ...]:
-    """Return the companions of a preset that comes with the package; none of any other."""
+def packaged_presets(name: str, key: str) -> tuple[str, ...]:
+    """Return the presets that one that comes with the package names; none of any other.
+
+    Parameters
+    ----------
+    name : str
+    key : {"companions", "chapters"}
+    """
     if name not in preset_names():
         return ()
-    companions = tomllib.loads(read_preset(name).content.decode()).get("companions", ())
-    return tuple(str(companion) for companion in companions)
+    named = tomllib.loads(read_preset(name).content.decode()).get(key, ())
+    return tuple(str(other) for other in named)
 
 
 def fingerprint(file: PresetFile, data: str | None) -> str | None:

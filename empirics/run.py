@@ -119,7 +119,8 @@ def run(
     cells = plan(preset)
     workshop = Workshop(preset, store, device)
     workshop.check_weights()
-    store.put_plan(preset.name, [cell.request for cell in cells], inputs, preset.companions)
+    requests = [cell.request for cell in cells]
+    store.put_plan(preset.name, requests, inputs, preset.companions, preset.chapters)
     todo = [cell for cell in cells if store.get(cell.request.id) is None]
     failed = []
     for done in progress(executor(workshop, todo), "all cells", len(todo)):

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from empirics.preset_files import packaged_companions
+from empirics.preset_files import packaged_presets
 from empirics.record import Record, Request, canonical_json
 from theory.command import log
 from theory.errors import InputError
@@ -93,14 +93,22 @@ class Store:
         requests: Iterable[Request],
         inputs: str | None,
         companions: Sequence[str] = (),
+        chapters: Sequence[str] = (),
     ) -> None:
         """Write which records, in which order, a preset consists of, and its fingerprint.
 
-        The companions are the presets whose records are shown beside its own.
+        The companions are the presets whose records are shown beside its own, the chapters those
+        that have figures to themselves.
         """
         ids = [request.id for request in requests]
         text = canonical_json(
-            {"preset": preset, "records": ids, "inputs": inputs, "companions": list(companions)}
+            {
+                "preset": preset,
+                "records": ids,
+                "inputs": inputs,
+                "companions": list(companions),
+                "chapters": list(chapters),
+            }
         )
         write_safely(self.root / "runs" / f"{preset}.json", text.encode())
 
@@ -122,10 +130,17 @@ class Store:
 
     def companions(self, preset: str) -> tuple[str, ...]:
         """Return the presets whose records join a preset's own: those of its run, or its file's."""
+        return self._named(preset, "companions")
+
+    def chapters(self, preset: str) -> tuple[str, ...]:
+        """Return the presets whose figures stand beside a preset's own, likewise."""
+        return self._named(preset, "chapters")
+
+    def _named(self, preset: str, key: str) -> tuple[str, ...]:
         written = self._plan(preset)
         if written is not None:
-            return tuple(written.get("companions", ()))
-        return packaged_companions(preset)
+            return tuple(written.get(key, ()))
+        return packaged_presets(preset, key)
 
     def complete(self, preset: str, inputs: str | None) -> int | None:
         """Return how many records a preset has, if a run would find nothing to do; else None."""

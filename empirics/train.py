@@ -78,6 +78,10 @@ class Training:
         Whether images of the data set are mirrored at random.
     half : str
         "first" or "second" half of the training images; "" for all.
+    classes : int
+        Labels count modulo this number; 0 for all classes of the data set.
+    shuffled : bool
+        Learns images of the data set whose labels were dealt out at random, in equal numbers.
     precision : str
         "float32", or "bfloat16" for the forward and backward passes on a GPU.
     compiled : bool
@@ -109,6 +113,8 @@ class Training:
     crop: int = setting(0, at_least=0, later=True)
     flip: bool = setting(False, later=True)
     half: str = setting("", later=True)
+    classes: int = setting(0, at_least=0, later=True)
+    shuffled: bool = setting(False, later=True)
     precision: str = setting("float32", later=True)
     compiled: bool = setting(False, later=True)
 
@@ -117,6 +123,8 @@ class Training:
             value = getattr(self, name)
             if value not in known:
                 raise InputError(f"{name} '{value}' is not known; {nearest(value, known)}")
+        if self.classes == 1:
+            raise InputError("classes must be at least 2, or 0, got 1")
         if self.trades and not self.adversarial_radius:
             raise InputError("trades needs an adversarial_radius above 0")
 
@@ -137,6 +145,10 @@ class Training:
         Layers whose gradient is switched off here stay as they are. The context keeps its own
         snapshot, for `optimise`.
         """
+
+    def merged(self, labels: torch.Tensor) -> torch.Tensor:
+        """Return labels of the data set as the labels of its own classes."""
+        return labels % self.classes if self.classes else labels
 
     def of_half(self, n: int) -> slice:
         """Return which of n training images it learns from."""

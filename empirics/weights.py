@@ -33,7 +33,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: weights cannot be read ({error.strerror})") from error
-    if content.startswith(_PICKLES):
+    # The length of a safetensors header may begin like a pickle; the header itself is a list.
+    if content.startswith(_PICKLES) and content[8:9] != b"{":
         raise InputError(
             f"{path}: a pickle, which is never loaded; save the weights with safetensors"
         )

@@ -12,14 +12,22 @@ from torch import nn
 from empirics.config import Part, Preset
 from empirics.data import Dataset, load
 from empirics.devices import provenance
+from empirics.generated import require_images
 from empirics.memory import within_memory
 from empirics.plan import Cell, training_request
 from empirics.plugins import Context, Outcome, Subject
 from empirics.record import Record, Request
+from empirics.seeds import torch_stream
 from empirics.store import Store
 from empirics.train import Batches, Training, fit_classifier, initialise
 from empirics.weights import load_weights, save_weights
 from theory.errors import InputError
+
+
+def _own_classes(part: Part | None, n_classes: int) -> int:
+    """Return how many classes a classifier has of those of the data set."""
+    own: int = 0 if part is None else getattr(part.plugin, "classes", 0)
+    return own or n_classes
 
 
 class Workshop:
@@ -74,7 +82,7 @@ class Workshop:
         Raises
         ------
         InputError
-            If a file of weights does not fit.
+            If a file of weights does not fit, or a generator's images do not fit the classifiers.
         """
         parts = [("generator", part) for part in self.preset.generators]
         parts += [("classifier", part) for part in self.preset.classifiers]
@@ -83,7 +91,10 @@ class Workshop:
         for role, part in parts:
             if part.weights is not None:
                 shape, n_classes = self.data.image_shape, self.data.n_classes
-                load_weights(self._build(role, part, shape, n_classes), part.weights)
+                module = self._build(role, part, shape, n_classes)
+                load_weights(module, part.weights)
+                if role == "generator":
+                    self._require_images(module.eval(), part)
 
     def _build(
         self, role: str, part: Part, shape: tuple[int, ...], n_classes: int
@@ -93,7 +104,7 @@ class Workshop:
             if role == "generator":
                 module: nn.Sequential = part.plugin.build(shape)
             else:
-                module = part.plugin.build(shape, n_classes)
+                module = part.plugin.build(shape, _own_classes(part, n_classes))
         return module.to(self.device)
 
     def _train(self, request: Request, parts: Mapping[str, Part]) -> tuple[Outcome, dict[str, int]]:
@@ -128,16 +139,27 @@ class Workshop:
             fitted: Outcome = part.plugin.fit(module, data, context)
             outcome = replace(fitted, facts={**fitted.facts, "n_train": len(data.train_labels)})
             module.eval().requires_grad_(False)
+            self._require_images(module, part)
         else:
-            own = role in ("teacher", "image_classifier")
+            own = role in ("teacher", "image_classifier") or part.plugin.shuffled
             batches = self._real_batches(part.plugin) if own else self._generated_batches(parts)
             outcome = fit_classifier(module, batches, part.plugin, context)
         return module, outcome
+
+    def _require_images(self, generator: nn.Module, part: Part) -> None:
+        dimension, title = part.plugin.latent_dimension, f"generator {part.label}"
+        require_images(generator, dimension, self.data.image_shape, title)
 
     def _real_batches(self, settings: Training) -> Batches:
         kept = settings.of_half(len(self.data.train_labels))
         images = torch.from_numpy(self.data.train_images[kept]).to(self.device)
         labels = torch.from_numpy(self.data.train_labels[kept]).to(self.device)
+        if settings.shuffled:
+            # One deal for all classifiers of a preset.
+            stream = torch_stream(self.preset.seed, self.preset.data, "random labels")
+            dealt = torch.randperm(len(labels), generator=stream) % self.data.n_classes
+            labels = dealt.to(self.device)
+        labels = settings.merged(labels)
 
         def draw(size: int, stream: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
             chosen = torch.randint(len(images), (size,), generator=stream).to(self.device)
@@ -148,12 +170,13 @@ class Workshop:
     def _generated_batches(self, parts: Mapping[str, Part]) -> Batches:
         generator, teacher = self.module("generator", parts), self.module("teacher", parts)
         dimension = parts["generator"].plugin.latent_dimension
+        settings: Training = parts["classifier"].plugin
 
         def draw(size: int, stream: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
             with torch.no_grad():
                 z = torch.randn(size, dimension, generator=stream).to(self.device)
                 images = generator(z)
-                return images, teacher(images).argmax(dim=1)
+                return images, settings.merged(teacher(images).argmax(dim=1))
 
         return draw
 
@@ -197,7 +220,7 @@ class Workshop:
                 generator=nn.Sequential(nn.Identity()),
                 latent_dimension=math.prod(self.data.image_shape),
                 image_shape=self.data.image_shape,
-                n_classes=self.data.n_classes,
+                n_classes=_own_classes(parts.get("image_classifier"), self.data.n_classes),
                 classifier=modules.get("image_classifier"),
                 classifiers=group,
             )
@@ -207,7 +230,9 @@ class Workshop:
             data=self.data if on_data else None,
             latent_dimension=dimension,
             image_shape=self.data.image_shape if on_data else (dimension,),
-            n_classes=self.data.n_classes if on_data else getattr(plugin, "n_classes", None),
+            n_classes=_own_classes(parts.get("classifier"), self.data.n_classes)
+            if on_data
+            else getattr(plugin, "n_classes", None),
             class_masses=getattr(plugin, "class_masses", None),
             exact_law=getattr(plugin, "exact_law", None),
             classifiers=group,

@@ -1,9 +1,10 @@
-"""The commands `advbounds draw` and `advbounds report`."""
+"""The commands `advbounds check`, `advbounds draw` and `advbounds report`."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from figures import check_command
 from theory.command import EXIT_FINE, EXIT_UNMEASURED, Command
 from theory.errors import InputError
 
@@ -47,6 +48,7 @@ def _run_report(arguments: argparse.Namespace) -> int:
 
 
 COMMANDS = (
+    check_command.COMMAND,
     Command(
         "draw",
         "draw every figure and table from records",

@@ -4,15 +4,17 @@ import base64
 import html
 import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import markdown
 
-from empirics.store import write_safely
+from empirics.store import Store, write_safely
 from figures.registry import FIGURES, Plate
 from theory.claim import CLAIMS
+from theory.pages import believed_because
 from theory.proof import statement
 from theory.verdict import Outcome
 from theory.wording import plain
@@ -31,12 +33,17 @@ _FIRST = (
     "outcomes",
     "robustness",
     "laws",
+    "projection",
+    "joint_bound",
+    "real_images",
+    "class_errors",
     "adversarial",
     "samples",
     "generators",
     "training",
     "classes",
     "dimension",
+    "slack",
 )
 _CHANGES = (
     "hamming",
@@ -100,13 +107,13 @@ def _counts(found: dict[str, Any], status: str) -> list[str]:
     return [f"{found[key]} {outcome}" for outcome, key in keys.items() if found[key]]
 
 
-def _block(plate: Plate, about: dict[str, Any], folder: Path) -> list[str]:
+def _block(plate: Plate, about: dict[str, Any], folder: Path, where: str) -> list[str]:
+    """Return a figure or table; `where` is the folder as the report's links name it."""
     caption = plain(about["caption"])
     if plate.kind == "table":
         text = (folder / f"{plate.name}.md").read_text()
         return [f"## {plate.title}", caption, text.strip()]
-    picture = f"![{plate.title}]({folder.name}/{plate.name}.png)"
-    return [f"## {plate.title}", picture, caption]
+    return [f"## {plate.title}", f"![{plate.title}]({where}/{plate.name}.png)", caption]
 
 
 def _claims() -> list[str]:
@@ -115,10 +122,22 @@ def _claims() -> list[str]:
         lines.append(f"**{claim.id}** ({claim.status}; {plain(str(claim.ref))})")
         lines.append(f"> {plain(statement(claim))}")
         lines.append(claim.summary)
+        why = believed_because(claim)
+        if why:
+            lines.append(f"*Believed because:* {plain(why)}")
     return lines
 
 
-def report_markdown(preset: str, folder: Path) -> str:
+def _drawn(preset: str, folder: Path) -> dict[str, tuple[Plate, dict[str, Any]]]:
+    """Return what a folder has of a preset, in the order of the report."""
+    return {
+        plate.name: (plate, about)
+        for plate in _ordered()
+        if (about := _about(plate, folder, preset)) is not None
+    }
+
+
+def report_markdown(preset: str, folder: Path, chapters: Sequence[str] = ()) -> str:
     """Return the report on a preset, from the files that were drawn.
 
     Parameters
@@ -126,23 +145,28 @@ def report_markdown(preset: str, folder: Path) -> str:
     preset : str
     folder : Path
         build/figures.
+    chapters : sequence of str
+        Presets whose figures are in folders of their names in there.
     """
-    known = {
-        plate.name: (plate, about)
-        for plate in _ordered()
-        if (about := _about(plate, folder, preset)) is not None
-    }
+    known = _drawn(preset, folder)
     blocks = [f"# Robustness bounds against measured robustness: preset {preset}"]
     blocks += _summary({name: about for name, (_, about) in known.items()})
     for name, (plate, about) in known.items():
         if name == "run":
             blocks += _claims()
-        blocks += _block(plate, about, folder)
+        blocks += _block(plate, about, folder, folder.name)
         if name == "outcomes":
             blocks.append(_READING.strip())
     absent = [plate.name for plate in _ordered() if plate.name not in known]
     if absent:
         blocks.append(f"Not drawn, for want of records: {', '.join(absent)}.")
+    for chapter in chapters:
+        own = _drawn(chapter, folder / chapter)
+        if own:
+            blocks.append(f"# Preset {chapter}")
+            blocks += _summary({name: about for name, (_, about) in own.items()})
+        for plate, about in own.values():
+            blocks += _block(plate, about, folder / chapter, f"{folder.name}/{chapter}")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -192,7 +216,7 @@ def write_report(preset: str, build: Path) -> list[Path]:
     InputError
         If the disk is full or the folder cannot be written.
     """
-    text = report_markdown(preset, build / "figures")
+    text = report_markdown(preset, build / "figures", Store(build).chapters(preset))
     files = {"report.md": text, "report.html": report_html(text, build)}
     for name, content in files.items():
         write_safely(build / name, content.encode())

@@ -89,10 +89,10 @@ def save(
     """
     files: dict[str, bytes] = {}
     if isinstance(made, Drawing):
-        files[".png"] = _rendered(made.figure, "png", {"Software": None})
+        files[".png"] = _png(made.figure)
         # Both pictures have one layout, and it is found once.
         made.figure.set_layout_engine("none")
-        files[".pdf"] = _rendered(made.figure, "pdf", {"CreationDate": None, "ModDate": None})
+        files[".pdf"] = _pdf(made.figure)
     else:
         files[".tex"] = _latex(made).encode()
         files[".md"] = _markdown(made).encode()
@@ -116,9 +116,23 @@ def _finite(value: Value) -> Value:
     return str(value) if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _rendered(figure: "Figure", kind: str, metadata: Mapping[str, None]) -> bytes:
+# Figure.savefig would draw everything once more before, to find the layout; a canvas finds it while
+# it draws.
+
+
+def _png(figure: "Figure") -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata=dict(metadata))
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _pdf(figure: "Figure") -> bytes:
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    buffer = io.BytesIO()
+    FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None, "ModDate": None})
     return buffer.getvalue()
 
 

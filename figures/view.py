@@ -169,7 +169,7 @@ class View:
         return groups
 
     @cached_property
-    def verdicts(self) -> list[Verdict]:
+    def verdicts(self) -> Sequence[Verdict]:
         """Every claim judged on every record that it speaks of."""
         return judge_records(self.records, self.alpha)
 

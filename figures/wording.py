@@ -49,6 +49,15 @@ SYMBOLS = {
     "reach_probability": r"p_{\mathrm{reach}}",
     "label_reach_probability": r"p_{\mathrm{label}}",
     "change_norm": r"\lVert \delta \rVert / \lVert v \rVert",
+    "radius_ratio": r"r_{\mathrm{unc}} / r_{\mathrm{in}}",
+    "found_radius_ratio": r"\hat r_{\mathrm{unc}} / \hat r_{\mathrm{in}}",
+    "r_latent_relative": r"r_{\mathrm{latent}} / \lVert z \rVert",
+    "r_in_relative": r"r_{\mathrm{in}} / \lVert x \rVert",
+    "r_unc_relative": r"r_{\mathrm{unc}} / \lVert x \rVert",
+    "nearness_r_latent": r"1 / r_{\mathrm{latent}}",
+    "nearness_r_in": r"1 / r_{\mathrm{in}}",
+    "tangential_share": r"\lVert P \delta \rVert^2 / \lVert \delta \rVert^2",
+    "transfer_disorder": "u",
 }
 WORDS = {
     "r_latent": "latent distance to another label",
@@ -91,6 +100,15 @@ WORDS = {
     "reach_probability": "probability that given coordinates reach a cell",
     "label_reach_probability": "probability that given coordinates reach a label",
     "change_norm": "size of the least change, relative to the move",
+    "radius_ratio": "unconstrained over in-distribution distance",
+    "found_radius_ratio": "the same of the distances that one search found",
+    "r_latent_relative": "latent distance relative to the norm",
+    "r_in_relative": "in-distribution distance relative to the norm",
+    "r_unc_relative": "unconstrained distance relative to the norm",
+    "nearness_r_latent": "inverse latent distance of the most robust classifier",
+    "nearness_r_in": "inverse in-distribution distance of the most robust classifier",
+    "tangential_share": "share of the found perturbation along the range of the generator",
+    "transfer_disorder": "how often transfer and agreement disagree",
 }
 NORMS = {
     "l0": r"\ell_0",

@@ -17,6 +17,7 @@ DATA = {"name": "digits", "variant": "random"}
 PROVENANCE = {"device": "cpu", "torch": "0", "numpy": "0", "python": "3", "threads": 1}
 N, DIMENSION = 400, 8
 CLASSIFIERS = ("linear", "mlp")
+CHAPTER = "paper-mnist-small"
 
 
 def request(measure: str, generator: str, classifier: str | None = None) -> Request:
@@ -124,11 +125,16 @@ def synthetic_records(seed: int = 0, families: bool = True) -> list[Record]:
 def all_records() -> list[Record]:
     """Return `synthetic_records` and those of every other room."""
     from tests.synthetic_certificates import certificates_records
+    from tests.synthetic_class_errors import class_errors_records
+    from tests.synthetic_conjectures import conjecture_records
+    from tests.synthetic_data_radii import data_radii_records
     from tests.synthetic_destruction import destruction_records
     from tests.synthetic_distances import distance_records
     from tests.synthetic_hamming import hamming_records
     from tests.synthetic_hardness import hardness_records
+    from tests.synthetic_joint_radii import joint_radii_records
     from tests.synthetic_lipschitz import lipschitz_records
+    from tests.synthetic_projected import projected_records
     from tests.synthetic_strength import gallery_record, strength_record
     from tests.synthetic_training import training_records
     from tests.synthetic_transfer import transfer_record
@@ -147,15 +153,36 @@ def all_records() -> list[Record]:
         *training_records(),
         strength_record(),
         gallery_record(),
+        *projected_records(),
+        *joint_radii_records(),
+        *data_radii_records(),
+        *class_errors_records(),
+        *conjecture_records(),
     ]
 
 
-def write_run(records: list[Record], build: Path, preset: str = "default") -> Path:
+def chapter_records() -> list[Record]:
+    """Return the records of a small preset whose figures stand beside those of another."""
+    from tests.synthetic_training import training_records
+
+    rng = np.random.default_rng(1)
+    pairs = [record for name in CLASSIFIERS for record in _pair("ppca", name, rng)]
+    return [*_generator("ppca", rng), *pairs, *training_records()]
+
+
+def write_run(
+    records: list[Record],
+    build: Path,
+    preset: str = "default",
+    chapters: Mapping[str, list[Record]] | None = None,
+) -> Path:
     """Put records where `advbounds run` would, and return the build folder."""
     store = Store(build)
-    for record in records:
-        store.put(record)
-    store.put_plan(preset, [record.request for record in records], None)
+    for name, own in {**(chapters or {}), preset: records}.items():
+        for record in own:
+            store.put(record)
+        named = tuple(chapters or ()) if name == preset else ()
+        store.put_plan(name, [record.request for record in own], None, chapters=named)
     return build
 
 
@@ -163,5 +190,6 @@ def drawn_once(factory: pytest.TempPathFactory) -> Path:
     """Return a build folder with everything drawn, the same one throughout a session."""
     build = factory.getbasetemp() / "synthetic"
     if not build.exists():
-        assert draw("default", write_run(all_records(), build))
+        chapters = {CHAPTER: chapter_records()}
+        assert draw("default", write_run(all_records(), build, chapters=chapters))
     return build

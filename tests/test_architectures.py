@@ -155,7 +155,7 @@ def test_a_residual_block_adds_its_input() -> None:
     ("name", "settings", "said"),
     [
         ("mlp", {"activation": "rleu"}, "did you mean 'relu'"),
-        ("mlp", {"activation": "gelu"}, "activation 'gelu'"),
+        ("mlp", {"activation": "swish"}, "activation 'swish'"),
         ("mlp", {"median_filter": 2}, "odd"),
         ("conv", {"pooling": "mean"}, "pooling 'mean'"),
         ("lenet", {"adversarial_norm": "l_inf"}, "did you mean 'linf'"),

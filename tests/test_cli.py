@@ -17,7 +17,10 @@ from theory.claims.fawzi2018 import (
 from theory.command import main
 from theory.modulus import LipschitzModulus
 
-SUBCOMMANDS = ("list", "bound", "prove", "run", "check", "freeze", "draw", "report", "data")
+SUBCOMMANDS = (
+    *("list", "bound", "prove", "falsify", "replay"),
+    *("run", "check", "freeze", "draw", "report", "data"),
+)
 
 
 def test_help_names_every_command_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,6 +91,9 @@ def test_every_formula_is_evaluated_at_its_standard_point(
 
 
 BAD = [
+    (["falsify", "fawzi2018/thm3"], "no exact law of r_joint[l2] is known"),
+    (["falsify"], "name a claim, or a file of one after --claims"),
+    (["replay", "nothing.json"], "nothing.json: No such file"),
     (["run", "deafult"], "unknown preset 'deafult': did you mean 'default'?"),
     (["run", "no.toml"], "no.toml: no such preset file"),
     (["run", "smoke", "--device", "tpu"], "unknown device 'tpu'"),

@@ -22,7 +22,15 @@ from figures.registry import FIGURES
 from figures.save import content_hash
 from figures.view import Pair, View, quantile_limits, seen_quantile
 from figures.wording import escape, interval, number
-from tests.synthetic import N, all_records, drawn_once, synthetic_records, write_run
+from tests.synthetic import (
+    CHAPTER,
+    N,
+    all_records,
+    chapter_records,
+    drawn_once,
+    synthetic_records,
+    write_run,
+)
 from theory.errors import InputError
 from theory.evidence import Radii
 from theory.outcome import Outcome
@@ -45,7 +53,11 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def read_csv(folder: Path, name: str) -> list[dict[str, str]]:
@@ -71,14 +83,17 @@ def radii_of(records: list[Record], generator: str, classifier: str, quantity: s
 def test_every_plate_is_four_files(drawn: Path) -> None:
     there = {path.name for path in (drawn / "figures").iterdir()}
     expected = {f"{plate.name}{suffix}" for plate in FIGURES.values() for suffix in plate.suffixes}
-    assert there == expected | {"numbers.tex"}
+    assert there == expected | {"numbers.tex", CHAPTER}
+    own = {path.name for path in (drawn / "figures" / CHAPTER).iterdir()}
+    assert own < expected
+    assert {"laws.pdf", "robustness.tex", "generators.json"} <= own
     assert {"laws", "families", "classes", "dimension", "samples", "adversarial"} <= set(FIGURES)
     assert {"forms", "scaling", "transfer", "spaces"} <= set(FIGURES)
     assert {"robustness", "verdicts", "claims"} <= set(FIGURES)
 
 
 def test_same_records_same_bytes_in_another_process(drawn: Path, tmp_path: Path) -> None:
-    write_run(all_records(), tmp_path)
+    write_run(all_records(), tmp_path, chapters={CHAPTER: chapter_records()})
     code = "import sys, pathlib; from figures.draw import draw; draw('default', pathlib.Path('.'))"
     # Another hash seed and another user's matplotlib settings must not matter.
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nfigure.facecolor: red\n")

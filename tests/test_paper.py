@@ -1,5 +1,6 @@
 """The paper: built from drawn files alone, the same bytes twice, and no number typed."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from figures.registry import FIGURES
-from tests.synthetic import drawn_once
+from tests.synthetic import CHAPTER, drawn_once
 
 # All that look at the same drawings run in one process, which draws them once.
 pytestmark = pytest.mark.xdist_group("drawn")
@@ -44,6 +45,17 @@ def test_every_key_of_the_paper_is_drawn(tree: Path) -> None:
     assert {key for key in keys if rf"\defval{{{key}}}" not in known} == set()
 
 
+def test_chapters_give_their_numbers_and_captions(tree: Path) -> None:
+    known = (tree / "build" / "figures" / "numbers.tex").read_text()
+    named = dict(re.findall(r"\\defval\{(.*?)\}\{(.*)\}\n", known))
+    for plate in ("robustness", "laws", "adversarial", "generators"):
+        own = (tree / "build" / "figures" / CHAPTER / f"{plate}.json").read_text()
+        assert json.loads(own)["preset"] == CHAPTER
+        assert len(named[f"{CHAPTER}:{plate}.caption"]) > 40
+    assert not re.search(r"(?<!\\)%", "".join(named.values()))
+    assert named[f"{CHAPTER}:robustness.ppca.mlp.error_real"] == "0.072"
+
+
 def test_no_measured_number_is_typed() -> None:
     sections = "".join(path.read_text() for path in (PAPER / "sections").glob("*.tex"))
     words = re.sub(r"\\(val|ref|autoref|label|citep?t?|input|withfigure)\{[^}]*\}", "", sections)
@@ -52,6 +64,7 @@ def test_no_measured_number_is_typed() -> None:
 
 def test_every_figure_and_table_of_results_is_in_the_paper() -> None:
     shown = set(re.findall(r"\{\\figures/(\w+)\.(?:pdf|tex)\}", sources()))
+    shown |= set(re.findall(r"\\chapterfigure\{#1\}\{(\w+)\}", sources()))
     figures = {plate.name for plate in FIGURES.values() if plate.kind == "figure"}
     assert shown - {"numbers"} == figures | {
         *("outcomes", "robustness", "claims", "hamming", "depth", "lipschitz"),

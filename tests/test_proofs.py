@@ -15,10 +15,11 @@ from theory.wording import plain_text
 
 
 def test_every_claim_has_a_form_and_steps() -> None:
-    assert set(PROOFS) == set(CLAIMS)
+    known = {name for name, claim in CLAIMS.items() if claim.status is not Status.CONJECTURED}
+    assert known <= set(PROOFS) <= set(CLAIMS)
 
 
-@pytest.mark.parametrize("name", CLAIMS)
+@pytest.mark.parametrize("name", PROOFS)
 def test_every_step_holds(name: str) -> None:
     steps = prove(name)
     assert steps

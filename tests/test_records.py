@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from empirics.preset_files import packaged_companions
+from empirics.preset_files import packaged_presets
 from empirics.record import Record, Request, outward
 from empirics.store import StorageError, Store, own_records, preset_records, write_safely
 from theory.errors import InputError
@@ -154,5 +154,10 @@ def test_companions_join_and_are_left_out_where_they_have_no_records(
     own, _ = own_records("own", tmp_path)
     assert [record.id for record in own] == [record.id for record in records[:2]]
     companions = ("hamming", "depth", "lipschitz", "attacks", "robust", "intervals")
-    assert packaged_companions("default") == (*companions, "szegedy", "szegedy-halves")
-    assert packaged_companions("nothing") == ()
+    assert packaged_presets("default", "companions") == (
+        *companions,
+        "szegedy",
+        "szegedy-halves",
+        "theorems",
+    )
+    assert packaged_presets("nothing", "companions") == ()

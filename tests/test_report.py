@@ -9,7 +9,7 @@ import pytest
 
 from figures.registry import FIGURES
 from figures.report import write_report
-from tests.synthetic import drawn_once
+from tests.synthetic import CHAPTER, drawn_once
 from theory.claim import CLAIMS
 
 # All that look at the same drawings run in one process, which draws them once.
@@ -57,9 +57,19 @@ def page(build: Path) -> Page:
     return parsed
 
 
+def test_chapters_come_last_with_their_own_figures(build: Path) -> None:
+    text = (build / "report.md").read_text()
+    before, _, after = text.partition(f"# Preset {CHAPTER}\n")
+    assert before
+    assert f"(figures/{CHAPTER}/" not in before
+    assert f"(figures/{CHAPTER}/laws.png)" in after
+    assert "(figures/laws.png)" not in after
+
+
 def test_the_page_needs_nothing_else(build: Path, page: Page) -> None:
     figures = [plate for plate in FIGURES.values() if plate.kind == "figure"]
-    assert len(page.sources) == len(figures)
+    chapter = list((build / "figures" / CHAPTER).glob("*.png"))
+    assert len(page.sources) == len(figures) + len(chapter)
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     text = re.sub(r"data:image/png;base64,[\w+/=]+", "", (build / "report.html").read_text())
     assert not re.search(r"https?://|@import|url\(|<script", text)
@@ -77,7 +87,8 @@ def test_every_verdict_is_in_the_report(build: Path, page: Page) -> None:
 
 def test_order_and_readable_statements(build: Path) -> None:
     text = (build / "report.md").read_text()
-    heads = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
+    own = text.partition(f"# Preset {CHAPTER}")[0]
+    heads = re.findall(r"^## (.*)$", own, flags=re.MULTILINE)
     assert heads[0] == "Verdicts"
     assert heads[1].startswith("Error rates")
     assert heads[-1] == "Every verdict"

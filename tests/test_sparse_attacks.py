@@ -488,3 +488,16 @@ def test_pixels_need_images(name: str) -> None:
     x, y = points(model, 9, 3, (4,), torch.float32)
     with pytest.raises(InputError, match="expected \\(n, C, H, W\\)"):
         attacked(name, model, x, y)
+
+
+def test_where_one_change_suffices_none_is_taken_back() -> None:
+    stream = torch_stream(63, "r")
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=stream))
+    x = torch.rand(64, 6, generator=stream)
+    y = model(x).argmax(dim=1)
+    found = ATTACKS["greedy_l0"](model, x, y, box=(-1.0, 2.0))
+    changed = (found != x).sum(dim=1)
+    assert torch.all((model(found).argmax(dim=1) != y) == (changed > 0))
+    assert int((changed == 1).sum()) > 0

@@ -42,6 +42,20 @@ class Kind(StrEnum):
     MEAN = "mean"
     POINTWISE = "pointwise"
     SCALAR = "scalar"
+    COMBINATORIAL = "combinatorial"
+    COMPARISON = "comparison"
+
+
+_ONE_WAY = {
+    Kind.LAW: Relation.AT_LEAST,
+    Kind.MEAN: Relation.AT_MOST,
+    Kind.POINTWISE: Relation.AT_MOST,
+}
+"""Kinds that are judged in one direction: the other would be judged as this one, and wrongly."""
+STATISTICS = {"quartile": 0.25, "median": 0.5, "mean": None}
+"""What a comparison may compare of a radius: a quantile of its law, or its mean."""
+FOUND = "found_"
+"""Before a radius's name: what the search found, in place of the radius that it bounds."""
 
 
 @dataclass(frozen=True)
@@ -195,10 +209,13 @@ class Claim:
         "author2018/name".
     kind : Kind
         LAW: P(r <= eta) >= B(eta) for all eta; MEAN: E r `relation` value; POINTWISE: image of
-        the first quantity <= second, point by point; SCALAR: quantity `relation` value.
+        the first quantity <= second, point by point; SCALAR: quantity `relation` value;
+        COMBINATORIAL: the same of a whole number, exactly; COMPARISON: quantity of a first subject
+        `relation` quantity of a second one.
     quantities : tuple of Quantity
-        LAW, MEAN and SCALAR: any of these, each judged by itself; POINTWISE: the two sides in
-        order.
+        POINTWISE: the two sides in order; all others: any of these, each judged by itself. In a
+        COMPARISON "found_r_in[l2]" is the least distance at which the search found a change, the
+        upper end of "r_in[l2]": a statement about the search, and known exactly.
     relation : Relation
         The direction of the inequality, measured side first.
     status : Status
@@ -212,14 +229,25 @@ class Claim:
     evaluate : callable
         LAW: (facts, quantity, alpha) -> LawBound that is valid with probability 1 - alpha;
         MEAN: (facts, quantity, alpha) -> Interval that holds the bound with that probability;
-        SCALAR: (facts, quantity) -> float; POINTWISE: (facts) -> function of the left radii, or
-        None for the identity.
+        SCALAR: (facts, quantity) -> float; COMBINATORIAL: (facts, quantity) -> int, or an
+        infinite float; POINTWISE: (facts) -> function of the left radii, or None for the identity;
+        COMPARISON: (facts of the first, facts of the second, quantity) -> None where the claim
+        speaks of the pair; among the facts are the parts of each subject, "data", "generator",
+        "classifier" or "image_classifier" (see `theory.comparison.differences`).
         Raises OutOfScopeError naming the hypothesis that does not hold.
     bound : Bound or None
         The formula as a function of its parameters, where it is one.
     stronger : str
         Id of the claim that says more under the same hypotheses: the sharper form of a printed
         one, the repaired form of a refuted one; "" where there is none.
+    statistic : str
+        COMPARISON of radii: "quartile", "median" or "mean" of each side is compared.
+
+    Raises
+    ------
+    InputError
+        If `statistic` is none of these, or a claim of this kind is not judged in this direction:
+        a LAW says >=, a MEAN or POINTWISE claim <=.
     """
 
     id: str
@@ -233,6 +261,17 @@ class Claim:
     evaluate: Callable[..., Any]
     bound: Bound | None = None
     stronger: str = ""
+    statistic: str = "quartile"
+
+    def __post_init__(self) -> None:
+        if self.statistic not in STATISTICS:
+            raise InputError(
+                f"claim '{self.id}': unknown statistic '{self.statistic}':"
+                f" {nearest(self.statistic, STATISTICS)}"
+            )
+        only = _ONE_WAY.get(self.kind, self.relation)
+        if self.relation is not only:
+            raise InputError(f"claim '{self.id}': a {self.kind} claim says {only}")
 
     @property
     def summary(self) -> str:
@@ -259,6 +298,7 @@ def _register(
     hypotheses: tuple[str, ...] = (),
     bound: Bound | None = None,
     stronger: str = "",
+    statistic: str = "quartile",
 ) -> Decorator:
     """Return a decorator that registers a function as a claim; the fields are those of `Claim`."""
 
@@ -275,6 +315,7 @@ def _register(
             function,
             bound,
             stronger,
+            statistic,
         )
         CLAIMS.register(id, claim)
         return function

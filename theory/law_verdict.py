@@ -1,6 +1,5 @@
 """Judging a law, F(eta) >= B(eta) for all eta: by a uniform band, or on a frozen grid of etas."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,135 +7,11 @@ import numpy as np
 
 from theory.arrays import FloatArray
 from theory.claim import LawBound
+from theory.declared import Curve, declared_range, one_sided_level
 from theory.evidence import Radii
 from theory.outcome import Judgement, Outcome
-from theory.statistics import checked_count, clopper_pearson, dkw_halfwidth
-
-Curve = Callable[[FloatArray], FloatArray]
-
-
-def declared_range(bound: LawBound | Curve, n: int, alpha: float) -> tuple[float, float]:
-    """Return the etas between which HOLDS is declared, from the bound, n and alpha alone.
-
-    With a band of half-width e, they are where the bound is 4 e and 1 - 2 e: there a law that lies
-    a quarter above the bound, or half-way between the bound and 1, just stands clear of its band.
-    Nearer to 0 or 1 no law of n points could.
-
-    Parameters
-    ----------
-    bound : LawBound or callable
-        Non-decreasing in eta.
-    n : int
-        Number of points.
-    alpha : float
-        Level of the band, in (0, 1/2].
-
-    Returns
-    -------
-    eta_min, eta_max : float
-        +inf where the bound never gets so high; both are with too few points. A range that
-        begins at +inf is empty, and HOLDS is never said.
-
-    Raises
-    ------
-    ValueError
-        If n < 1 or alpha is out of range.
-
-    Examples
-    --------
-    >>> low, high = declared_range(lambda eta: 1 - np.exp(-eta), 2000, 0.0015)
-    >>> round(float(1 - np.exp(-low)), 3), round(float(1 - np.exp(-high)), 3)
-    (0.161, 0.919)
-    >>> declared_range(lambda eta: 1 - np.exp(-eta), 10, 0.05)
-    (inf, inf)
-    """
-    e = dkw_halfwidth(n, alpha)
-    low, high = 4 * e, 1 - 2 * e
-    if low >= high:
-        return float("inf"), float("inf")
-    start, stop = _first_etas(bound, np.array([low, high]))
-    return float(start), float(stop)
-
-
-def declared_grid(
-    bound: LawBound | Curve, n: int, alpha: float, m: int | None = None
-) -> FloatArray:
-    """Return the etas at which a law is tested, from the bound, n and alpha alone.
-
-    The bound's levels at these etas are the middles of m equal steps on the scale of asin(sqrt),
-    on which an exact limit is equally wide everywhere: dense in both tails. They lie between
-    1 - a^(2/n) and a^(2/n), a = alpha / m. Below 1 - a^(1/n) not even n certificates refute, and
-    above a^(1/n) not even n attacks confirm; at twice that distance from 0 and 1, a law of about
-    twice the bound's tail, or a quarter of it, just stands clear of its limits.
-
-    Parameters
-    ----------
-    bound : LawBound or callable
-        Non-decreasing in eta.
-    n : int
-        Number of points.
-    alpha : float
-        Level of the test, in (0, 1/2].
-    m : int, optional
-        Number of etas, at least 1; 4 sqrt(n), rounded up, by default. An exact limit widens like
-        sqrt(log(m / alpha) / n), and HOLDS loses a step, pi / (2 m), to interpolation: their sum is
-        within a tenth of its least, while a violation still pays for few tests.
-
-    Returns
-    -------
-    ndarray, shape (at most m,)
-        Increasing; fewer than m where the bound never reaches its highest levels. A lone +inf
-        with too few points, or a bound that reaches no level: nothing can then be decided.
-
-    Raises
-    ------
-    ValueError
-        If n or m < 1 or alpha is out of range.
-
-    Examples
-    --------
-    >>> grid = declared_grid(lambda eta: 1 - np.exp(-eta), 2000, 0.05)
-    >>> levels = 1 - np.exp(-grid)
-    >>> grid.size, [round(float(level), 3) for level in levels[[0, 90, -1]]]
-    (179, [0.009, 0.508, 0.991])
-    """
-    checked_count(n, "n")
-    m = int(np.ceil(4 * np.sqrt(n))) if m is None else checked_count(m, "m")
-    end = -np.expm1(2 * np.log(_checked_level(alpha) / m) / n)
-    if end >= 0.5:
-        return np.array([np.inf])
-    first, last = np.arcsin(np.sqrt([end, 1 - end]))
-    levels = np.sin(first + (last - first) * (np.arange(m) + 0.5) / m) ** 2
-    etas = np.unique(_first_etas(bound, levels))
-    reached = etas[np.isfinite(etas)]
-    return reached if reached.size else np.array([np.inf])
-
-
-_MANY = 8
-"""So many quantiles are found sooner together, by bisection, than one by one."""
-
-
-def _checked_level(alpha: float) -> float:
-    if not 0 < alpha <= 0.5:
-        raise ValueError(f"alpha must lie in (0, 1/2], got {alpha}")
-    return alpha
-
-
-def _first_etas(bound: LawBound | Curve, probabilities: FloatArray) -> FloatArray:
-    """Return the least etas whose bound reaches these probabilities, +inf where there is none."""
-    if isinstance(bound, LawBound):
-        if probabilities.size < _MANY:
-            return np.array([bound.quantile(float(q)) for q in probabilities])
-        bound = bound.upper
-    # Bisection on the logarithm of eta, of all at once.
-    high = np.full(probabilities.shape, 1000.0)
-    low = -high
-    ever = bound(2.0**high) >= probabilities
-    for _ in range(80):
-        middle = (low + high) / 2
-        reached = bound(2.0**middle) >= probabilities
-        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-    return np.where(ever, 2.0**high, np.inf)
+from theory.sample_size import STRONGER, exact_limit_size, said, uniform_band_size
+from theory.statistics import clopper_pearson, dkw_halfwidth
 
 
 def _values(curve: Curve, etas: FloatArray) -> FloatArray:
@@ -177,6 +52,11 @@ class _UniformBand:
     def most(self, counts: FloatArray) -> FloatArray:
         return counts / self.n + self.halfwidth
 
+    def size(self, counts: FloatArray, needed: FloatArray) -> int | None:
+        """Return the number of points at which these shares would lie above the bound."""
+        alpha = float(np.exp(-2 * self.n * self.halfwidth**2))
+        return uniform_band_size(counts / self.n, needed, alpha, self.n)
+
 
 @dataclass(frozen=True)
 class _GridBand:
@@ -209,6 +89,9 @@ class _GridBand:
 
     def most(self, counts: FloatArray) -> FloatArray:
         return clopper_pearson(counts, self.n, self.level, "upper")[1]
+
+    def size(self, counts: FloatArray, needed: FloatArray) -> int | None:
+        return exact_limit_size(counts / self.n, needed, self.level, self.n)
 
 
 def _checked_grid(grid: FloatArray) -> FloatArray:
@@ -285,7 +168,7 @@ def judge_law(
     VIOLATED -0.019129
     """
     radii = Radii(lower, upper)
-    n, level = radii.n, _checked_level(alpha)
+    n, level = radii.n, one_sided_level(alpha)
     low = bound.lower if isinstance(bound, LawBound) else bound
     high = bound.upper if isinstance(bound, LawBound) else bound
     band: _UniformBand | _GridBand
@@ -303,7 +186,8 @@ def judge_law(
     if violation is not None:
         return violation
     if np.isinf(start):
-        return Judgement(Outcome.UNDECIDED, f"n = {n} is too small to declare any range of eta")
+        why = f"n = {n} is too small to declare any range of eta"
+        return Judgement(Outcome.UNDECIDED, why, to_decide=_to_declare(bound, n, level, grid))
     return _confirmation(radii, high, band, start, stop)
 
 
@@ -351,12 +235,52 @@ def _confirmation(
     share = np.diff(np.append(_values(bound, np.array([start])), needed))
     total = share.sum()
     decided = float(share[margin >= 0].sum() / total) if total > 0 else 0.0
+    short = float(np.max(needed - seen / radii.n))
     if np.all(seen / radii.n >= needed):
         why = f"n = {radii.n} is too small, all points seen agree with the bound"
+        how = said(
+            band.size(seen, needed),
+            f"more than {radii.n:,} points: at some eta those seen meet the bound with no room",
+            " would confirm it on this range",
+        )
     elif np.all(band.least(counts(radii.lower)) >= needed):
         why = "the intervals are too wide: a stronger attack would decide"
+        how = f"{STRONGER}, as at the worst eta {short:.1%} too few are found"
     else:
         why = f"n = {radii.n} points do not tell the law from the bound"
+        how = _what_moves(band, radii, bound, short)
     return Judgement(
-        Outcome.UNDECIDED, f"{decided:.0%} of the range decided; {why}", slack, decided
+        Outcome.UNDECIDED, f"{decided:.0%} of the range decided; {why}", slack, decided, how
     )
+
+
+def _what_moves(band: _UniformBand | _GridBand, radii: Radii, bound: Curve, short: float) -> str:
+    """Return what decides a law whose points found lie below the bound, inside the band."""
+    etas, counts = band.certified(radii.lower)
+    if etas.size:
+        values = _values(bound, etas)
+        worst = int(np.argmax(values - counts / band.n))
+        if values[worst] > counts[worst] / band.n:
+            # A bound that is missed is, seen from 1, one that the rest exceeds.
+            place = slice(worst, worst + 1)
+            size = band.size(band.n - counts[place], 1 - values[place])
+            return (
+                said(size, f"more than {band.n:,} points", " would refute it")
+                + "; no number of them decides on a law that meets the bound"
+            )
+        if isinstance(band, _GridBand):
+            short = float(np.max(values - band.count(radii.upper, etas, "right") / band.n))
+    if short <= 0:
+        return "a grid of more etas, declared first: between two of them the law may stand still"
+    return f"{STRONGER}, as at the worst eta {short:.1%} too few are found; then more points"
+
+
+def _to_declare(bound: LawBound | Curve, n: int, level: float, grid: FloatArray | None) -> str:
+    """Return what would allow a range to be declared: more points, or a bound that says more."""
+    if grid is not None:
+        return f"more than {n:,} points, or a bound that rises further above 0"
+    # The band is a sixth wide where the range is empty still, and narrower beyond.
+    size = int(np.floor(18 * np.log(1 / level))) + 1
+    if n < size:
+        return f"at least {size:,} points, and more for a range that is wide"
+    return "a bound that rises further above 0: no number of points shows what it does not say"

@@ -27,9 +27,16 @@ class Judgement:
         probability; mean, scalar and pointwise: in the quantity's unit); negative when not shown.
     decided : float
         The part of the range, or of the points, that is decided, in [0, 1].
+    to_decide : str
+        Where nothing is decided, one sentence: which end of an interval is loose and by how much,
+        how many points would make the band narrow enough, or which fact is missing.
+    tolerance : float
+        Up to which two values counted as equal, in the quantity's unit.
     """
 
     outcome: Outcome
     reason: str
     slack: float = float("nan")
     decided: float = 0.0
+    to_decide: str = ""
+    tolerance: float = 0.0

@@ -8,6 +8,7 @@ a refuted claim the steps check its counterexample.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -56,10 +57,10 @@ PROOFS: Registry[Callable[[], Proof]] = Registry("proof", ("theory.proofs",), "a
 
 
 def proof(claim: str) -> Callable[[Callable[[], Proof]], Callable[[], Proof]]:
-    """Return a decorator that registers the proof of a claim, made when it is asked for."""
+    """Return a decorator that registers the proof of a claim, made when first asked for."""
 
     def decorate(make: Callable[[], Proof]) -> Callable[[], Proof]:
-        PROOFS.register(claim, make)
+        PROOFS.register(claim, cache(make))
         return make
 
     return decorate

@@ -1,7 +1,8 @@
-"""Judging a claim on evidence: pointwise, a scalar, a mean, and many cells together.
+"""Judging a claim on evidence: pointwise, a mean, and many cells together.
 
-The outcomes themselves are those of `theory.outcome`, and laws are judged by
-`theory.law_verdict`; their names belong to this module too.
+The outcomes themselves are those of `theory.outcome`; one number is judged by
+`theory.number_verdict`, a law by `theory.law_verdict`, two subjects by `theory.comparison_verdict`,
+and many pairs of them by `theory.paired_verdict`; their names belong to this module too.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,22 +11,32 @@ from typing import TypeVar
 import numpy as np
 
 from theory.arrays import FloatArray
-from theory.claim import Relation
+from theory.comparison_verdict import compared_ends, gap_between, judge_comparison
+from theory.declared import declared_grid, declared_range
 from theory.evidence import Interval, Radii
-from theory.law_verdict import declared_grid, declared_range, judge_law
+from theory.law_verdict import judge_law
+from theory.number_verdict import judge_combinatorial, judge_scalar
 from theory.outcome import Judgement, Outcome
+from theory.paired_verdict import judge_pairs, sign_flip
+from theory.sample_size import STRONGER, mean_size, said
 from theory.statistics import checked_level, empirical_bernstein
 
 __all__ = [
     "Judgement",
     "Outcome",
+    "compared_ends",
     "declared_grid",
     "declared_range",
+    "gap_between",
+    "judge_combinatorial",
+    "judge_comparison",
     "judge_law",
     "judge_mean",
+    "judge_pairs",
     "judge_pointwise",
     "judge_scalar",
     "judge_together",
+    "sign_flip",
 ]
 
 
@@ -79,56 +90,28 @@ def judge_pointwise(left: Radii, right: Radii, rtol: float = 1e-4) -> Judgement:
     slack = float(np.min(np.where(np.isnan(gaps), 0.0, gaps)))
     if shown.all():
         return Judgement(
-            Outcome.HOLDS, f"at all {left.n} points, to within {tolerance:.2g}", slack, 1.0
+            Outcome.HOLDS,
+            f"at all {left.n} points, to within {tolerance:.2g}",
+            slack,
+            1.0,
+            tolerance=tolerance,
         )
     return Judgement(
         Outcome.UNDECIDED,
         f"shown at {int(shown.sum())} of {left.n} points; at the others the intervals overlap",
         slack,
         decided,
+        f"at {left.n - int(shown.sum())} points smaller upper ends of the left side (an attack) or"
+        f" larger lower ends of the right (a certificate): {_looseness(slack)}",
+        tolerance,
     )
 
 
-def judge_scalar(evidence: Interval, relation: Relation, value: float) -> Judgement:
-    """Judge `quantity relation value` on an interval that holds the quantity.
-
-    Parameters
-    ----------
-    evidence : Interval
-        Holds the quantity, in its unit.
-    relation : Relation
-        AT_MOST or AT_LEAST.
-    value : float
-        The bound, in the quantity's unit; infinite where it says nothing.
-
-    Returns
-    -------
-    Judgement
-
-    Raises
-    ------
-    ValueError
-        If value is NaN.
-
-    Examples
-    --------
-    >>> judge_scalar(Interval.at_least(3.0), Relation.AT_MOST, 2.0).outcome
-    <Outcome.VIOLATED: 'VIOLATED'>
-    """
-    if np.isnan(value):
-        raise ValueError(f"value must be a number or infinite, got {value}")
-    at_most = relation is Relation.AT_MOST
-    inner, outer = (
-        (evidence.lower, evidence.upper) if at_most else (-evidence.upper, -evidence.lower)
-    )
-    limit = value if at_most else -value
-    shown = f"the quantity lies in [{evidence.lower:.4g}, {evidence.upper:.4g}]"
-    text = f"{shown}, the bound is {value:.4g}"
-    if inner > limit:
-        return Judgement(Outcome.VIOLATED, text, slack=limit - inner)
-    if outer <= limit:
-        return Judgement(Outcome.HOLDS, text, limit - outer, 1.0)
-    return Judgement(Outcome.UNDECIDED, text, limit - outer)
+def _looseness(slack: float) -> str:
+    """Return how far two ends are apart at the worst point, where one is known at all."""
+    if np.isinf(slack):
+        return "at the worst point one of the two is not known"
+    return f"they are up to {-slack:.4g} apart"
 
 
 def judge_mean(
@@ -189,7 +172,7 @@ def judge_mean(
     _, at_most = empirical_bernstein(capped, alpha, cap, "upper")
     if most >= cap:
         why = f"the cap {cap:.4g} is not above the bound {most:.4g}: it leaves nothing to show"
-        return Judgement(Outcome.UNDECIDED, why)
+        return Judgement(Outcome.UNDECIDED, why, to_decide="a cap above the bound, declared first")
     name = f"the mean of the radius, capped at {cap:.4g},"
     if at_least > most:
         text = f"{name} is at least {at_least:.4g}, the bound is {most:.4g}"
@@ -199,12 +182,23 @@ def judge_mean(
         return Judgement(Outcome.HOLDS, text, least - at_most, 1.0)
     if capped.mean() <= least:
         why = f"n = {radii.n} is too small, the mean of what was seen agrees with the bound"
+        spread = float(capped.var(ddof=1))
+        size = mean_size(float(capped.mean()), spread, least, alpha, cap, radii.n)
+        how = said(
+            size, f"more than {radii.n:,} points: their mean meets the bound", " would confirm it"
+        )
     elif empirical_bernstein(np.minimum(lower, cap), alpha, cap, "upper")[1] <= least:
         why = "the intervals are too wide: a stronger attack would decide"
+        how = f"{STRONGER}, as the mean found is {float(capped.mean()) - least:.4g} too large"
     else:
         why = f"n = {radii.n} points do not tell the mean from the bound"
+        low = np.minimum(lower, cap)
+        spread, rest = float(low.var(ddof=1)), cap - most
+        size = mean_size(cap - float(low.mean()), spread, rest, alpha, cap, radii.n)
+        instead = f"{STRONGER}, as the mean found is {float(capped.mean()) - least:.4g} too large"
+        how = said(size, f"{instead}; then more points", " would refute it")
     text = f"{name} lies in [{at_least:.4g}, {at_most:.4g}], the bound is {least:.4g}; {why}"
-    return Judgement(Outcome.UNDECIDED, text, least - at_most)
+    return Judgement(Outcome.UNDECIDED, text, least - at_most, to_decide=how)
 
 
 Cell = TypeVar("Cell")

@@ -21,6 +21,11 @@ _RELATIONS = {
     "mapsto": "↦", "neq": "≠", "cdot": "·", "exists": "∃", "subset": "⊂", "succeq": "≽", "mid": "∣",
     "Rightarrow": "⇒", "notin": "∉", "approx": "≈", "propto": "∝", "pm": "±",
 }  # fmt: skip
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "·": r"$\cdot$", "×": r"$\times$", "≤": r"$\le$", "≥": r"$\ge$", "<": "$<$", ">": "$>$",
+    "−": "$-$",
+}  # fmt: skip
 _OPENING = r"sqrt|Vert|left|[bB]igl|lVert|lvert|partial|nabla|math[a-z]+|operatorname|text"
 _FUNCTIONS = r"log|exp|sin|cos|tan|min|max|inf|sup|liminf|arg"
 _MINUS, _THIN = "\N{MINUS SIGN}", "\N{THIN SPACE}"
@@ -97,6 +102,17 @@ def _plain_math(text: str, markup: bool) -> str:
                 text = re.sub(sign + r"([^\s{}])", functools.partial(_script, shape, True), text)
         text = re.sub(r"(?<![_^])\{([^{}]*)\}", r"\1", text)
     return re.sub(r"(?<=[(\[]) +| +(?=[),\]])", "", text)
+
+
+def escaped(text: str) -> str:
+    r"""Return words that are not LaTeX, such as a label or a reason, as LaTeX text.
+
+    Examples
+    --------
+    >>> escaped("50% of a_b <= c")
+    '50\\% of a\\_b $<$= c'
+    """
+    return "".join(_SPECIAL.get(c, "\\" + c if c in "%&_#${}" else c) for c in text)
 
 
 def plain(text: str) -> str:

@@ -33,6 +33,7 @@ def minimal_candidates(
     restarts: int = 5,
     steps: int = 40,
     polish_steps: int = 40,
+    linearisations: int = 10,
     embed: Embedding | None = None,
     spread: torch.Tensor | None = None,
     extra: tuple[torch.Tensor, ...] = (),
@@ -52,6 +53,8 @@ def minimal_candidates(
         DDN runs: the first from the origin, the others from random starts; DeepFool comes first.
     steps, polish_steps : int
         Steps of each DDN run, and at most so many of each polish.
+    linearisations : int
+        At most so many steps of DeepFool.
     embed : callable, optional
         In double precision: distances are those of embedded points.
     spread : Tensor, shape (n, d, d), optional
@@ -72,7 +75,7 @@ def minimal_candidates(
         return model(moved(v))
 
     base = torch.zeros_like(origin)
-    found = [deepfool(search, base, label)]
+    found = [deepfool(search, base, label, steps=linearisations)]
     found += [
         ddn(search, base, label, steps=steps, stream=stream if restart else None)
         for restart in range(restarts)

@@ -219,7 +219,9 @@ class Exchanges:
         """Take changes back, the least useful first, until two fewer than in the best are left."""
         while True:
             changed = self._changed()
-            rows = (changed.sum(dim=1) > self.counts[self.image] - 2).nonzero()[:, 0]
+            # Where one change suffices there is none to take back.
+            left = (self.counts[self.image] - 2).clamp_min(0)
+            rows = (changed.sum(dim=1) > left).nonzero()[:, 0]
             if not len(rows):
                 return
             free = changed[rows] & ~fixed[rows]

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
+from empirics.activations import ACTIVATIONS, check_activation
 from empirics.median import MedianPool
 from empirics.plugins import ImageShape, classifier
 from empirics.settings import setting
@@ -26,18 +27,21 @@ class SmallConvolutional(Training):
     channels : tuple of int
         Channels of the two convolutions.
     pooling : str
-        How images are halved: "stride" of the convolution itself, or behind its ReLU the "max" or
-        "median" of windows of 2 x 2.
+        How images are halved: "stride" of the convolution itself, or behind its activation the
+        "max" or "median" of windows of 2 x 2.
+    activation : str
+        "relu", "leaky_relu" (slope 0.01), "sigmoid", "tanh", "hardtanh", "softplus" or "gelu".
 
     Raises
     ------
     InputError
-        If the pooling is not known.
+        If the pooling or the activation is not known.
     """
 
     revision: ClassVar[int] = 1
     channels: tuple[int, ...] = setting((16, 32), at_least=1)
     pooling: str = setting("stride")
+    activation: str = setting("relu", later=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,9 +50,10 @@ class SmallConvolutional(Training):
                 f"conv: pooling '{self.pooling}' is not known;"
                 f" {nearest(self.pooling, ('stride', *_POOLS))}"
             )
+        check_activation("conv", self.activation)
 
     def build(self, image_shape: ImageShape, n_classes: int) -> nn.Sequential:
-        """Return Conv, ReLU, Conv, ReLU, Linear, with pooling behind each ReLU if asked for.
+        """Return Conv, activation, Conv, activation, Linear; pooling behind each if asked for.
 
         Raises
         ------
@@ -64,7 +69,10 @@ class SmallConvolutional(Training):
         layers: list[nn.Module] = []
         for channels, halved in zip(self.channels, (min(sides) >= 16, True), strict=True):
             by_stride = halved and self.pooling == "stride"
-            layers += [nn.Conv2d(depth, channels, 3, stride=1 + by_stride, padding=1), nn.ReLU()]
+            layers += [
+                nn.Conv2d(depth, channels, 3, stride=1 + by_stride, padding=1),
+                ACTIVATIONS[self.activation](),
+            ]
             if by_stride:
                 sides = [math.ceil(side / 2) for side in sides]
             elif halved:

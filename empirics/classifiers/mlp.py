@@ -1,25 +1,17 @@
 """A multi-layer perceptron."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from torch import nn
 
+from empirics.activations import ACTIVATIONS, check_activation
 from empirics.median import MedianFilter
 from empirics.plugins import ImageShape, classifier
 from empirics.settings import setting
 from empirics.train import Training
-from theory.errors import InputError, nearest
-
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "hardtanh": nn.Hardtanh,
-}
+from theory.errors import InputError
 
 
 @classifier("mlp")
@@ -34,7 +26,7 @@ class MultiLayerPerceptron(Training):
     hidden : tuple of int
         Widths of the hidden layers, where they are not one of `width`.
     activation : str
-        "relu", "leaky_relu" (slope 0.01), "sigmoid", "tanh" or "hardtanh".
+        "relu", "leaky_relu" (slope 0.01), "sigmoid", "tanh", "hardtanh", "softplus" or "gelu".
     median_filter : int
         Odd side of the window of a median filter that images pass first; 0 for none.
 
@@ -52,11 +44,7 @@ class MultiLayerPerceptron(Training):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.activation not in _ACTIVATIONS:
-            raise InputError(
-                f"mlp: activation '{self.activation}' is not known;"
-                f" {nearest(self.activation, _ACTIVATIONS)}"
-            )
+        check_activation("mlp", self.activation)
         if self.median_filter and self.median_filter % 2 == 0:
             raise InputError(f"mlp: median_filter must be odd, or 0, got {self.median_filter}")
 
@@ -77,6 +65,6 @@ class MultiLayerPerceptron(Training):
         layers.append(nn.Flatten())
         size = int(np.prod(image_shape))
         for width in self.hidden or (self.width,):
-            layers += [nn.Linear(size, width), _ACTIVATIONS[self.activation]()]
+            layers += [nn.Linear(size, width), ACTIVATIONS[self.activation]()]
             size = width
         return nn.Sequential(*layers, nn.Linear(size, n_classes))

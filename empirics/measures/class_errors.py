@@ -69,6 +69,7 @@ class ClassErrors:
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "teacher", "generator", "classifier")
     needs_data: ClassVar[bool] = True
+    provides: ClassVar[tuple[str, ...]] = ("error_distance[l2]",)
     n: int = setting(1000, at_least=1)
     counted: int = setting(100_000, at_least=1)
     effort: str = setting("quick")

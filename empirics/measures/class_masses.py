@@ -26,6 +26,12 @@ class ClassMasses:
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "teacher", "generator", "classifier")
     needs_data: ClassVar[bool] = False
+    provides: ClassVar[tuple[str, ...]] = (
+        "r_latent[l2]",
+        "r_in[l2]",
+        "r_unc[l2]",
+        "r_unc_data[l2]",
+    )
     n: int = setting(100_000, at_least=1)
 
     def measure(self, subject: Subject, context: Context) -> Outcome:

@@ -49,6 +49,7 @@ class DataRadii:
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "teacher", "generator", "classifier")
     needs_data: ClassVar[bool] = True
+    provides: ClassVar[tuple[str, ...]] = ("r_unc_data[l2]",)
     images: int = setting(500, at_least=2)
     effort: str = setting("quick")
     best_units: int = setting(0, at_least=0)

@@ -54,6 +54,7 @@ class Expansions:
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "generator")
     needs_data: ClassVar[bool] = False
+    provides: ClassVar[tuple[str, ...]] = ("r_in[l2]", "r_unc[l2]")
     radii: tuple[float, ...] = setting(
         (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0), above=0
     )

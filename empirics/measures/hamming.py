@@ -106,6 +106,12 @@ class MinimalHamming:
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "image_classifier")
     needs_data: ClassVar[bool] = True
+    provides: ClassVar[tuple[str, ...]] = (
+        "r_targeted",
+        "label_distance",
+        "targeted_median",
+        "targeted_ninth_decile",
+    )
     images: int = setting(10, at_least=1)
     overshoots: tuple[float, ...] = setting((0.0, 1.0), at_least=0)
     levels: int = setting(255, at_least=1)

@@ -65,6 +65,7 @@ class ImageRadii:
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "image_classifier")
     needs_data: ClassVar[bool] = True
+    provides: ClassVar[tuple[str, ...]] = ("distance[l2]", "distance[linf]")
     images: int = setting(100, at_least=1)
     norms: tuple[str, ...] = setting(("l2", "linf"))
     effort: str = setting("standard")

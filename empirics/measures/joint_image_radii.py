@@ -70,6 +70,7 @@ class JointImageRadii:
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "image_classifiers")
     needs_data: ClassVar[bool] = True
+    provides: ClassVar[tuple[str, ...]] = ("joint_distance[l2]", "joint_distance[linf]")
     images: int = setting(50, at_least=1)
     norms: tuple[str, ...] = setting(("l2", "linf"))
     effort: str = setting("standard")

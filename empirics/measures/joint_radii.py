@@ -27,7 +27,6 @@ from theory.evidence import Radii
 
 _ROUNDING = 1e-12
 """Far above the relative rounding error of a norm in double precision."""
-_COMBINATIONS = 6
 _SETS = ((0, 1), (0,), (1,))
 
 
@@ -103,7 +102,8 @@ class _Batch:
             embed=embed,
             spread=torch.linalg.inv(root).mT.to(z),
         )
-        found += linearised_candidates(double, z64, _COMBINATIONS, embed=embed)
+        if s.combinations:
+            found += linearised_candidates(double, z64, s.combinations, embed=embed)
         best, _ = nearest_of(double, z64, found, embed=embed)
         return project_jointly(double, z64, best, s.polish_steps, embed=embed)
 
@@ -172,6 +172,9 @@ class JointRadii:
         Runs of the attack, and their gradient steps.
     polish_steps : int
         Steps of the projection onto both boundaries.
+    combinations : int
+        Combinations of two labels, the nearest to first order, that searches by linearisation aim
+        at: most of the work where the generator is large.
 
     References
     ----------
@@ -181,12 +184,14 @@ class JointRadii:
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "teacher", "generator", "classifier_pair")
     needs_data: ClassVar[bool] = False
+    provides: ClassVar[tuple[str, ...]] = ("r_joint[l2]",)
     n: int = setting(500, at_least=1)
     batch: int = setting(500, at_least=1)
     n_labels: int = setting(20_000, at_least=1)
     restarts: int = setting(3, at_least=1)
     steps: int = setting(40, at_least=1)
     polish_steps: int = setting(20, at_least=0)
+    combinations: int = setting(6, at_least=0, later=True)
 
     def measure(self, subject: Subject, context: Context) -> Outcome:
         """Return r_joint as evidence, and each classifier's own r_in as arrays."""

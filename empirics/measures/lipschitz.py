@@ -20,6 +20,13 @@ class LipschitzConstant(Effort):
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "image_classifier")
     needs_data: ClassVar[bool] = True
+    provides: ClassVar[tuple[str, ...]] = (
+        "lipschitz[l2->l2]",
+        "free_pattern[l2->l2]",
+        "semidefinite[l2->l2]",
+        "seqlip[l2->l2]",
+        "cut_points[l2->l2]",
+    )
 
     def measure(self, subject: Subject, context: Context) -> Outcome:
         """Return the ends that each method gives, with what the claims about them need."""

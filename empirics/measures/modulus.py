@@ -45,6 +45,17 @@ class ModulusOfContinuity(Effort):
     revision: ClassVar[int] = 2
     roles: ClassVar[tuple[str, ...]] = ("data", "generator")
     needs_data: ClassVar[bool] = False
+    provides: ClassVar[tuple[str, ...]] = (
+        "lipschitz[l2->l2]",
+        "free_pattern[l2->l2]",
+        "semidefinite[l2->l2]",
+        "seqlip[l2->l2]",
+        "cut_points[l2->l2]",
+        "r_latent[l2]",
+        "r_in[l2]",
+        "r_unc[l2]",
+        "r_unc_data[l2]",
+    )
     distances: tuple[float, ...] = setting(
         (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 1.8, 2.7, 4.0, 6.0), above=0
     )

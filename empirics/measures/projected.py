@@ -51,6 +51,7 @@ class Projected(Search):
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "teacher", "generator", "classifier")
     needs_data: ClassVar[bool] = False
+    provides: ClassVar[tuple[str, ...]] = ("r_unc_projected[l2]",)
     n: int = setting(100, at_least=1)
     batch: int = setting(500, at_least=1)
     relaxed: int = setting(16, at_least=0)

@@ -107,6 +107,7 @@ class _Batch:
             "restarts": s.restarts,
             "steps": s.steps,
             "polish_steps": s.polish_steps,
+            "linearisations": s.linearisations,
         }
 
     def _search_latent(self, latent: _Best, within: _Best) -> None:
@@ -217,6 +218,8 @@ class Radii2:
         Runs of the attack, and their gradient steps.
     polish_steps : int
         Steps of the projection along the boundary.
+    linearisations : int
+        At most so many steps of DeepFool, before the others.
     relaxed : int
         The first points get the certificates of linear relaxations, in all networks.
     relaxed_units : int
@@ -234,6 +237,7 @@ class Radii2:
     revision: ClassVar[int] = 2
     roles: ClassVar[tuple[str, ...]] = ("data", "teacher", "generator", "classifier")
     needs_data: ClassVar[bool] = False
+    provides: ClassVar[tuple[str, ...]] = ("r_latent[l2]", "r_in[l2]", "r_unc[l2]")
     n: int = setting(1000, at_least=1)
     batch: int = setting(500, at_least=1)
     restarts: int = setting(5, at_least=1)
@@ -242,6 +246,7 @@ class Radii2:
     relaxed: int = setting(16, at_least=0)
     relaxed_units: int = setting(256, at_least=0)
     shown: int = setting(8, at_least=1)
+    linearisations: int = setting(10, at_least=0, later=True)
 
     def measure(self, subject: Subject, context: Context) -> Outcome:
         """Return the three radii as evidence, and examples."""

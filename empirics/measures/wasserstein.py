@@ -148,6 +148,7 @@ class Wasserstein:
     revision: ClassVar[int] = 1
     roles: ClassVar[tuple[str, ...]] = ("data", "generator")
     needs_data: ClassVar[bool] = True
+    provides: ClassVar[tuple[str, ...]] = ("r_unc_data[l2]",)
     n: int = setting(1000, at_least=2)
     batches: int = setting(4, at_least=1)
     level: float = setting(1e-3, above=0, at_most=0.5)

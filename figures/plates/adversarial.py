@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from figures import style
+from figures.measured import ORIGIN, measured_on
 from figures.mosaic import mosaic, show
 from figures.registry import Drawing, Row, figure
 from figures.view import NothingToDraw, Pair, View, seen_quantile
@@ -39,7 +40,7 @@ def extremes(pairs: Sequence[Pair]) -> list[Pair]:
     return shown
 
 
-@figure("adversarial", title="Adversarial images", needs=("radii",))
+@figure("adversarial", title="Adversarial images", needs=("radii",), also=ORIGIN)
 def adversarial(view: View) -> Drawing:
     """Two lines a generator, its least and its most robust classifier, a few triples each."""
     found = [pair for pair in view.all_pairs if _has_examples(pair)]
@@ -66,7 +67,8 @@ def adversarial(view: View) -> Drawing:
     engine = drawn.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
     engine.set(h_pad=0.01, hspace=0.0, w_pad=0.04)
-    return Drawing(drawn, rows, {"pairs": len(pairs), "of_pairs": len(found)}, _CAPTION)
+    caption = f"{_CAPTION} {measured_on(view, [pair.record for pair in pairs])}"
+    return Drawing(drawn, rows, {"pairs": len(pairs), "of_pairs": len(found)}, caption)
 
 
 def _draw_triple(axes: Axes, pair: Pair, i: int, heads: bool) -> Row:

@@ -3,7 +3,9 @@
 import numpy as np
 
 from figures import style
+from figures.law_panels import JUDGED
 from figures.markers import Percentile, draw_percentiles, legend_below, new_panels
+from figures.measured import ORIGIN, measured_on
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import QUARTILE, NothingToDraw, View
 from theory.claims.fawzi2018 import equiprobable_quantile_upper_bound
@@ -20,6 +22,7 @@ _TICKS = (2, 3, 5, 10, 20, 50, 100, 1000)
     "classes",
     title="The bound against the number of classes",
     needs=("radii", "class_masses"),
+    also=(*JUDGED, *ORIGIN),
 )
 def classes(view: View) -> Drawing:
     """Latent distances, where the bound depends on the class masses alone."""
@@ -56,7 +59,8 @@ def classes(view: View) -> Drawing:
         for k in sorted({2, 10, 100, 1000, *(point.x for point in shown)})
     }
     numbers |= {"bound_mean_10": float(10 * mean_survival(0.1))}
-    return Drawing(drawn, rows, numbers, _CAPTION)
+    origin = measured_on(view, [pair.record for pair in pairs])
+    return Drawing(drawn, rows, numbers, f"{_CAPTION} {origin}")
 
 
 _CAPTION = (

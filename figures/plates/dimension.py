@@ -3,7 +3,9 @@
 import numpy as np
 
 from figures import style
+from figures.law_panels import JUDGED
 from figures.markers import Percentile, draw_percentiles, legend_below, new_panels
+from figures.measured import ORIGIN, measured_on
 from figures.plates.classes import LATENT
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import QUARTILE, NothingToDraw, Pair, View
@@ -25,6 +27,7 @@ def _measurable(pair: Pair) -> bool:
     "dimension",
     title="The normalised bound against the latent dimension",
     needs=("radii", "class_masses", "modulus"),
+    also=(*JUDGED, *ORIGIN),
 )
 def dimension(view: View) -> Drawing:
     """25th percentile of r_latent / E||z||: the bound falls as one over the root of d."""
@@ -68,7 +71,8 @@ def dimension(view: View) -> Drawing:
         for k in counts
         for d in sorted({100, *(point.x for point in shown)})
     }
-    return Drawing(drawn, rows, numbers, _CAPTION)
+    origin = measured_on(view, [pair.record for pair in pairs])
+    return Drawing(drawn, rows, numbers, f"{_CAPTION} {origin}")
 
 
 _CAPTION = (

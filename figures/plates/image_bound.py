@@ -12,6 +12,8 @@ from matplotlib.patches import Patch
 from empirics.judge import FACT_SHARE
 from figures import style
 from figures.curves import draw_law
+from figures.law_panels import JUDGED
+from figures.measured import ORIGIN, measured_on
 from figures.moduli import (
     CERTIFIED_WORDS,
     STROKES,
@@ -74,7 +76,7 @@ def lower_quantile(bound: LawBound, q: float) -> float:
     "image_bound",
     title="The bound in image space by the modulus that it is made from",
     needs=("radii", "class_masses", "modulus"),
-    also=("expansions",),
+    also=(*JUDGED, *ORIGIN),
 )
 def image_bound(view: View) -> Drawing:
     """A panel a generator: the measured law of r_in beside the bounds of each modulus."""
@@ -111,7 +113,8 @@ def image_bound(view: View) -> Drawing:
         axes.set_ylabel(r"$\Pr(r_{\mathrm{in}} \leq \eta)$")
     methods = {name for _, bounds in shown.values() for name in bounds}
     drawn.legend(handles=_legend(methods), loc="outside lower center", ncols=3, columnspacing=1.4)
-    return Drawing(drawn, rows, numbers, _caption(view, numbers, shown))
+    origin = measured_on(view, [pair.record for pair, _ in shown.values()])
+    return Drawing(drawn, rows, numbers, f"{_caption(view, numbers, shown)} {origin}")
 
 
 def _has_radius(pair: Pair) -> bool:

@@ -8,43 +8,28 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from figures import style
 from figures.curves import draw_law
-from figures.moduli import label_decades
+from figures.law_panels import JUDGED, count_outcomes, dress, law_grid, outcome_words, tag_bound
+from figures.measured import ORIGIN, measured_on
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import CERTIFIED, QUARTILE, SAMPLED, Pair, View, quantile_limits, seen_quantile
 from figures.wording import symbol
 from theory.arrays import FloatArray
 from theory.verdict import Outcome
 
-_POINTS = 241
-_LOG_FROM = 6.0
-"""The axis is logarithmic when a bound lies this many times to the right of the measured law."""
 SPACE = {True: "latent $\\ell_2$ distance", False: "image $\\ell_2$ distance"}
 
 
 def _grid(view: View, pairs: Sequence[Pair], quantity: str) -> tuple[FloatArray, bool]:
-    uppers = np.concatenate([pair.radii(quantity).upper for pair in pairs])
-    uppers = uppers[np.isfinite(uppers)]
-    low, high = (
-        np.quantile(uppers, [0.02, 0.99]) if uppers.size else np.array([0.1, 1.0])
-    ).tolist()
     bounds = [
         bound
         for pair in pairs
         for claim in (CERTIFIED, SAMPLED)
         if (bound := view.bound(claim, pair, quantity)) is not None
     ]
-    ends = [end for bound in bounds if np.isfinite(end := bound.quantile(0.95))]
-    medians = [bound.quantile(0.5) for bound in bounds if np.isfinite(bound.quantile(0.5))]
-    log = bool(uppers.size and medians and max(medians) > _LOG_FROM * np.median(uppers))
-    high = max([high, *ends])
-    if log:
-        start = min([max(low, high * 1e-5), *(bound.quantile(0.02) for bound in bounds)]) / 1.5
-        return np.geomspace(max(start, high * 1e-5), high, _POINTS), True
-    return np.linspace(0.0, high, _POINTS), False
+    return law_grid([pair.radii(quantity) for pair in pairs], bounds)
 
 
 def _bounds_differ(view: View, pairs: Sequence[Pair], quantity: str, grid: FloatArray) -> bool:
@@ -52,19 +37,6 @@ def _bounds_differ(view: View, pairs: Sequence[Pair], quantity: str, grid: Float
     bounds = [view.bound(CERTIFIED, pair, quantity) for pair in pairs]
     curves = np.array([bound.upper(grid) for bound in bounds if bound is not None])
     return bool(curves.size and np.ptp(curves, axis=0).max() > 0.03)
-
-
-def _tag(axes: Axes, grid: FloatArray, curve: FloatArray, look: style.Look) -> None:
-    """Mark whose bound a line is, halfway up."""
-    i = int(np.clip(np.searchsorted(curve, 0.5), 0, grid.size - 1))
-    strokes: dict[str, Any] = {
-        "color": look.color,
-        "marker": look.marker,
-        "ms": 3.2,
-        "mec": style.INK,
-        "mew": 0.5,
-    }
-    axes.plot(grid[i], curve[i], **strokes, zorder=6)
 
 
 def _draw_pair(
@@ -90,7 +62,7 @@ def _draw_pair(
             )
             axes.plot(grid, columns[f"{name}_upper"], **strokes, zorder=5)
             if tagged:
-                _tag(axes, grid, columns[f"{name}_upper"], look)
+                tag_bound(axes, grid, columns[f"{name}_upper"], look)
     limits, at = quantile_limits(radii), (seen_quantile(radii), QUARTILE)
     verdict = view.verdict(CERTIFIED, pair, quantity)
     violated = verdict is not None and verdict.outcome == Outcome.VIOLATED
@@ -109,18 +81,14 @@ def _draw_pair(
 
 def outcomes(view: View, claim: str, pairs: Sequence[Pair], quantity: str) -> Counter[str]:
     """Count the outcomes of one claim on one radius of these pairs."""
-    verdicts = (view.verdict(claim, pair, quantity) for pair in pairs)
-    return Counter(v.outcome for v in verdicts if v is not None)
-
-
-def _count_words(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    return count_outcomes(view.verdict(claim, pair, quantity) for pair in pairs)
 
 
 @figure(
     "laws",
     title="The law of each radius against its bound",
     needs=("radii", "class_masses", "modulus"),
+    also=(*JUDGED, *ORIGIN),
 )
 def laws(view: View) -> Drawing:
     """Small multiples: a row a generator, a column a radius, a curve a classifier."""
@@ -144,27 +112,16 @@ def laws(view: View) -> Drawing:
             for outcome in Outcome:
                 key = f"{generator}.{quantity}.{outcome.replace(' ', '_').lower()}"
                 numbers[key] = counts.get(outcome, 0)
-            _dress(axes, grid, log)
-            axes.set_title(f"${symbol(quantity)}$: {_count_words(counts) or 'no bound'}")
+            dress(axes, grid, log)
+            axes.set_title(f"${symbol(quantity)}$: {outcome_words(counts) or 'no bound'}")
         line[0].set_ylabel(f"{generator}\n" + r"$\Pr(r \leq \eta)$", linespacing=1.4)
     for quantity, axes in zip(quantities, panels[-1], strict=True):
         axes.set_xlabel(f"$\\eta$, {SPACE[quantity.startswith('r_latent')]}")
-    drawn.legend(handles=_legend(known), loc="outside lower center", ncols=4, columnspacing=1.4)
+    columns = 4 if len(known) > 2 else 3
+    legend = _legend(known)
+    drawn.legend(handles=legend, loc="outside lower center", ncols=columns, columnspacing=1.4)
     numbers |= {"level": view.level, "laws": view.n_laws, "band": view.band(int(numbers["n"] or 1))}
     return Drawing(drawn, rows, numbers, _caption(view, numbers))
-
-
-def _dress(axes: Axes, grid: FloatArray, log: bool) -> None:
-    low, high = float(grid[0]), float(grid[-1])
-    if log:
-        axes.set_xscale("log")
-        label_decades(axes.xaxis, low, high)
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlim(low, high)
-    axes.set_ylim(0, 1.02)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "¼", "½", "¾", "1"])
 
 
 def _legend(known: dict[str, style.Look]) -> list[Any]:
@@ -192,4 +149,5 @@ def _caption(view: View, numbers: dict[str, Value]) -> str:
         " panel: outcomes with the certified modulus; HOLDS is a law that lies above the bound with"
         " its whole band from where the bound is four bands high to where two are left above it."
         " The bound from the sampled modulus is not rigorous."
+        f" {measured_on(view, [pair.record for pair in view.pairs])}"
     )

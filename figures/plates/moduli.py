@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from figures import style
+from figures.measured import ORIGIN, count_words, measured_on
 from figures.moduli import (
     STROKES,
     Facts,
@@ -43,7 +44,7 @@ _SPARE = 1.25
     "moduli",
     title="How far the generators move images, by method",
     needs=("modulus",),
-    also=("expansions",),
+    also=("expansions", *ORIGIN),
 )
 def moduli(view: View) -> Drawing:
     """A panel a generator: expansion rates against the latent distance."""
@@ -72,7 +73,7 @@ def moduli(view: View) -> Drawing:
     for name in rows:
         numbers |= {f"{name}.{key}": value for key, value in _numbers(known[name]).items()}
     numbers |= _extremes(numbers, list(rows))
-    return Drawing(drawn, every, numbers, _caption(numbers, list(rows)))
+    return Drawing(drawn, every, numbers, _caption(view, numbers, list(rows)))
 
 
 def _local_rates(table: ExpansionTable) -> dict[str, FloatArray]:
@@ -239,7 +240,7 @@ def _extremes(numbers: dict[str, Value], names: list[str]) -> dict[str, Value]:
     return found
 
 
-def _caption(numbers: dict[str, Value], names: list[str]) -> str:
+def _caption(view: View, numbers: dict[str, Value], names: list[str]) -> str:
     sentences = [
         "Largest distance between the images of two latents at distance $t$, divided by $t$, for"
         " each generator; panels side by side have one scale. Lines: certified for all latents at"
@@ -275,4 +276,8 @@ def _caption(numbers: dict[str, Value], names: list[str]) -> str:
             factors.append(f"{name}: {', '.join(parts)}")
     if factors:
         sentences.append(f"Factors over the largest rate seen anywhere: {'; '.join(factors)}.")
-    return " ".join(sentences)
+    records = [r for r in view.measured("modulus") if "data" in r.request.subject]
+    searched = [int(n) for r in records if (n := r.request.settings.get("n"))]
+    if searched:
+        sentences.append(f"Each search starts from {count_words(searched)} latents a distance.")
+    return " ".join([*sentences, measured_on(view, records)])

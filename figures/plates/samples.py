@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from empirics.record import Record
 from figures import style
+from figures.measured import ORIGIN, measured_on
 from figures.mosaic import Images, mosaic, show
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import NothingToDraw, View
@@ -27,7 +28,7 @@ _Block = tuple[str, Mapping[str, Images]]
 """What is written above, and the images of each line."""
 
 
-@figure("samples", title="Samples of the generators", needs=("samples",))
+@figure("samples", title="Samples of the generators", needs=("samples",), also=ORIGIN)
 def samples(view: View) -> Drawing:
     """The test images that all share once; a block a generator, its images in lines."""
     records = [r for r in view.measured("samples") if _lines(r)]
@@ -50,7 +51,8 @@ def samples(view: View) -> Drawing:
     for key, ending in (("reconstruction_rmse", "_max"), ("mean_image_rmse", "")):
         values = [float(row[key] or 0) for row in rows if key in row]
         numbers |= {f"all.{key}{ending}": max(values)} if values else {}
-    return Drawing(_drawn(blocks, shown), rows, numbers, _caption(rows))
+    caption = f"{_caption(rows)} {measured_on(view, records)}"
+    return Drawing(_drawn(blocks, shown), rows, numbers, caption)
 
 
 def _drawn(blocks: Sequence[_Block], shown: int) -> Figure:

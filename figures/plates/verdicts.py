@@ -1,16 +1,17 @@
 """Every verdict, and the count of outcomes by claim and quantity."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from empirics.judge import Verdict
+from figures.law_panels import JUDGED
 from figures.registry import Row, Section, Table, Value, table
 from figures.view import NothingToDraw, View
 from figures.wording import WORDS, escape, symbol
 from theory.claim import CLAIMS, Status
 from theory.verdict import Outcome
 
-_SHARED = ("modulus", "class_masses", "hamming")
+_SHARED = (*JUDGED, "hamming")
 
 
 def _quantities(text: str) -> str:
@@ -28,7 +29,7 @@ def _key(outcome: str) -> str:
     return outcome.replace(" ", "_").lower()
 
 
-def _judged(view: View) -> list[Verdict]:
+def _judged(view: View) -> Sequence[Verdict]:
     if not view.verdicts:
         raise NothingToDraw("no claim speaks of any record")
     return view.verdicts
@@ -84,7 +85,8 @@ def outcomes(view: View) -> Table:
     numbers = _totals(counts, {claim for claim, _ in shown})
     numbers |= {"laws": view.n_laws, "level": view.level}
     columns = ["claim", "status", "quantity", *(str(outcome).lower() for outcome in Outcome)]
-    return Table([Section("", columns, body)], rows, numbers, _caption(numbers, shown), "lllcccc")
+    widths = r"ll>{\raggedright\arraybackslash}p{0.8in}cccc"
+    return Table([Section("", columns, body)], rows, numbers, _caption(numbers, shown), widths)
 
 
 def _totals(
@@ -113,7 +115,8 @@ def _caption(numbers: Mapping[str, Value], shown: Iterable[tuple[str, str]]) -> 
     return (
         "Number of subjects (pairs of a generator and a classifier, generators, or classifiers of"
         " images) on which each claim holds, is violated, is not decided by the evidence, or does"
-        f" not apply; of a line with several quantities, for each of them. Quantities: {meanings}."
+        f" not apply; of a line with several quantities, for each of them; of a"
+        f" comparison, pairs of subjects, and all pairs together. Quantities: {meanings}."
         " A violated proved claim would be a bug; a violated conjectured one is a finding. Not"
         f" shown are {numbers['claims_out_of_scope']} claims that apply to no subject here, and"
         f" {numbers['claims_without_evidence']} that are refuted or speak of what was not measured."

@@ -1,0 +1,1 @@
+"""Families of small subjects, one file a laboratory."""
