@@ -8,6 +8,8 @@ turns it into Unicode with <sub> and <sup>.
 
 import math
 
+from theory.claim import FOUND
+
 SYMBOLS = {
     "r_latent": r"r_{\mathrm{latent}}",
     "r_in": r"r_{\mathrm{in}}",
@@ -147,9 +149,16 @@ def symbol(quantity: str) -> str:
     --------
     >>> symbol("r_in[l2]"), symbol("new_one[l2]"), symbol("r_unc[linf]")
     ('r_{\\mathrm{in}}', '\\mathrm{new one}', 'r_{\\mathrm{unc}}(\\ell_\\infty)')
+    >>> symbol("found_r_in[l2]")
+    '\\hat{r}_{\\mathrm{in}}'
     """
     name, _, norm = quantity.partition("[")
-    shown = SYMBOLS.get(name, rf"\mathrm{{{name.replace('_', ' ')}}}")
+    searched = name.removeprefix(FOUND)
+    if name not in SYMBOLS and SYMBOLS.get(searched, "").startswith("r_"):
+        # What a search found of a radius, and not the radius itself, has a hat.
+        shown = r"\hat{r}" + SYMBOLS[searched].removeprefix("r")
+    else:
+        shown = SYMBOLS.get(name, rf"\mathrm{{{name.replace('_', ' ')}}}")
     norm = norm.removesuffix("]")
     return f"{shown}({NORMS[norm]})" if norm in NORMS else shown
 

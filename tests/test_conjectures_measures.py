@@ -208,8 +208,10 @@ def test_transfer_follows_agreement_between_like_classifiers() -> None:
     np.testing.assert_array_equal(seen.lower, seen.upper)
     assert seen.lower.mean() < 0.5
     two = subject(classifiers={"0": known["0"], "near": known["near"]}, teacher=known["0"])
-    with pytest.raises(InputError, match="needs three classifiers"):
-        TransferAgreement(n=5).measure(two, CONTEXT)
+    found = TransferAgreement(n=5).measure(two, CONTEXT)
+    assert not found.evidence
+    assert found.facts["compared_targets"] == 0
+    assert found.facts["transfer"] == {"classifiers": ["0", "near"]}
 
 
 def test_disorder_counts_each_ordered_pair_of_targets() -> None:

@@ -19,8 +19,9 @@ FROZEN = sorted(
 )
 
 
-def test_the_main_job_and_its_companions_are_frozen() -> None:
-    assert {"default", *load_preset("default").companions} <= set(FROZEN)
+def test_the_main_job_its_companions_and_its_chapters_are_frozen() -> None:
+    preset = load_preset("default")
+    assert {"default", *preset.companions, *preset.chapters} <= set(FROZEN)
 
 
 @pytest.mark.parametrize("name", FROZEN)

@@ -82,6 +82,7 @@ def _plain_math(text: str, markup: bool) -> str:
     text = re.sub(r"\\hat\s*\\omega", "ω̂", text)
     text = re.sub(r"\\bar\s*\\Phi ?", "Φ̄", text)
     text = re.sub(r"\\tilde\s*\{?([A-Za-z])\}?", "\\1\N{COMBINING TILDE}", text)
+    text = re.sub(r"\\hat\s*\{?([A-Za-z])\}?", "\\1\N{COMBINING CIRCUMFLEX ACCENT}", text)
     text = _without_fractions(text)
     text = re.sub(r" ?\\(r[vV]ert)", r"\\\1", text)
     text = re.sub(rf"\\({_OPENING}) ", r"\\\1{}", text)

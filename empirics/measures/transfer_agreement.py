@@ -68,13 +68,16 @@ class TransferAgreement:
     polish_steps: int = setting(10, at_least=0)
 
     def measure(self, subject: Subject, context: Context) -> Outcome:
-        """Return the disorder as evidence, and both tables as facts."""
+        """Return the disorder as evidence, and both tables as facts.
+
+        Where fewer than three classifiers agree with the teacher on half of the images there is
+        nothing to compare, and no evidence.
+        """
         known = self._of_one_task(subject, context)
         if len(known) < _ALL:
-            raise InputError(
-                "the measure 'transfer_agreement' needs three classifiers that agree with the"
-                f" teacher, got {len(known)}"
-            )
+            # An order of two says nothing: there is no evidence, and the record says why.
+            facts = {"n": self.n, "compared_targets": 0, "transfer": {"classifiers": list(known)}}
+            return Outcome(facts=facts)
         agree = self._agreements(list(known.values()), subject, context)
         fooled, noise, found = self._transfers(list(known.values()), subject, context)
         ordered = _ordered_targets(agree, self.n_labels)

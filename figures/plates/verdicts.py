@@ -85,7 +85,7 @@ def outcomes(view: View) -> Table:
     numbers = _totals(counts, {claim for claim, _ in shown})
     numbers |= {"laws": view.n_laws, "level": view.level}
     columns = ["claim", "status", "quantity", *(str(outcome).lower() for outcome in Outcome)]
-    widths = r"ll>{\raggedright\arraybackslash}p{0.8in}cccc"
+    widths = r"ll>{\raggedright\arraybackslash}p{0.9in}cccc"
     return Table([Section("", columns, body)], rows, numbers, _caption(numbers, shown), widths)
 
 
