@@ -124,7 +124,8 @@ def _png(figure: "Figure") -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    canvas = FigureCanvasAgg(figure)
+    canvas.print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 
@@ -132,7 +133,8 @@ def _pdf(figure: "Figure") -> bytes:
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
     buffer = io.BytesIO()
-    FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None, "ModDate": None})
+    canvas, undated = FigureCanvasPdf(figure), {"CreationDate": None, "ModDate": None}
+    canvas.print_pdf(buffer, metadata=undated)  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 

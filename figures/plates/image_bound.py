@@ -33,7 +33,7 @@ from figures.view import (
     quantile_limits,
     seen_quantile,
 )
-from figures.wording import number
+from figures.wording import escape, number
 from theory.arrays import FloatArray
 from theory.claim import LawBound
 from theory.latent import least_distance
@@ -262,7 +262,7 @@ def _caption(
             if isinstance(value := numbers.get(f"{generator}.shown.{name}_over_measured"), float)
         ]
         if parts:
-            factors.append(f"{generator}: {', '.join(parts)}")
+            factors.append(f"{escape(generator)}: {', '.join(parts)}")
     if factors:
         sentences.append(
             "25th percentile by the bound over the measured one (marker with its 95% interval,"

@@ -24,7 +24,7 @@ from figures.moduli import (
 )
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import NothingToDraw, View
-from figures.wording import number
+from figures.wording import escape, number
 from theory.arrays import FloatArray
 from theory.modulus.expansion import ExpansionTable
 
@@ -273,7 +273,7 @@ def _caption(view: View, numbers: dict[str, Value], names: list[str]) -> str:
             if isinstance(value := numbers.get(f"{name}.{key}_over_sampled"), float)
         ]
         if parts:
-            factors.append(f"{name}: {', '.join(parts)}")
+            factors.append(f"{escape(name)}: {', '.join(parts)}")
     if factors:
         sentences.append(f"Factors over the largest rate seen anywhere: {'; '.join(factors)}.")
     records = [r for r in view.measured("modulus") if "data" in r.request.subject]

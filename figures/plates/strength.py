@@ -13,7 +13,7 @@ from figures import style
 from figures.labels import Name, put_names
 from figures.registry import Drawing, Row, Value, figure
 from figures.view import NothingToDraw, View
-from figures.wording import NORMS
+from figures.wording import NORMS, escape
 from theory.arrays import FloatArray
 from theory.statistics import clopper_pearson
 
@@ -266,10 +266,11 @@ def _about(stem: str, each: Attack) -> dict[str, Value]:
 def _caption(numbers: dict[str, Value]) -> str:
     return (
         f"Attacks on {numbers['n']} test images of {numbers['data']} that the network"
-        f" {numbers['network']} classifies correctly ({numbers['device']}, each attack alone, CPU"
-        " time): by how much the median distance exceeds that of the nearest points which any"
-        " attack found, linear up to 1% and logarithmic above. All points are judged by the"
-        " network itself after they were cut to $[0, 1]$ and rounded to single precision;"
-        " ``none'': less than half of the images were changed. Full: this package; hollow: other"
-        " libraries. The line joins the attacks than which none is both faster and closer."
+        f" {numbers['network']} classifies correctly ({escape(str(numbers['device']))},"
+        " each attack alone, CPU time): by how much the median distance exceeds that of the nearest"
+        " points which any attack found, linear up to 1% and logarithmic above. All points are"
+        " judged by the network itself after they were cut to $[0, 1]$ and rounded to single"
+        " precision; ``none'': less than half of the images were changed. Full: this package;"
+        " hollow: other libraries. The line joins the attacks than which none is both faster and"
+        " closer."
     )

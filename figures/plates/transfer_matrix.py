@@ -226,7 +226,7 @@ def _what(record: Record) -> str:
     return (
         f"The first {facts['n']} test images of {escape(data)} that all"
         f" {len(facts['classifiers'])} classify correctly, by {_ATTACKS.get(attack, attack)}"
-        f" towards {aim}; {record.provenance.get('device', 'cpu')}."
+        f" towards {aim}; {escape(str(record.provenance.get('device', 'cpu')))}."
     )
 
 

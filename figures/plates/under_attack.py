@@ -252,7 +252,8 @@ def _about(network: _Network) -> str:
         words += " and"
     words += (
         f" attacked on {facts['n']:,} test images of {network.data} within {settings['radius']:g}"
-        f" in steps of {settings['step']:g}, on {record.provenance.get('device', 'one device')}."
+        f" in steps of {settings['step']:g},"
+        f" on {escape(str(record.provenance.get('device', 'one device')))}."
     )
     reason = facts["not_certified_because"]
     if reason is None:
