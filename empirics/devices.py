@@ -40,7 +40,9 @@ def prepare(device: torch.device) -> None:
 
     The rounding bounds of the certificates hold for plain single precision, not for TF32.
     """
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # The same switch as use_deterministic_algorithms(warn_only=True), which also loads torch's
+    # compiler: seconds of every run.
+    torch.set_deterministic_debug_mode("warn")
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

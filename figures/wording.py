@@ -60,6 +60,13 @@ SYMBOLS = {
     "nearness_r_in": r"1 / r_{\mathrm{in}}",
     "tangential_share": r"\lVert P \delta \rVert^2 / \lVert \delta \rVert^2",
     "transfer_disorder": "u",
+    "fixed_pixels_median": r"m_{1/2}",
+    "fixed_pixels_ninth_decile": r"m_{9/10}",
+    "ascent_pixels_ninth_decile": r"\hat m_{9/10}",
+    "found_changes_mean": r"\hat h",
+    "resisting_share": "s",
+    "elsewhere": "e",
+    "elsewhere_varying": r"e_{\mathrm{varying}}",
 }
 WORDS = {
     "r_latent": "latent distance to another label",
@@ -111,6 +118,13 @@ WORDS = {
     "nearness_r_in": "inverse in-distribution distance of the most robust classifier",
     "tangential_share": "share of the found perturbation along the range of the generator",
     "transfer_disorder": "how often transfer and agreement disagree",
+    "fixed_pixels_median": "number of fixed coordinates that suffices for half of the labels",
+    "fixed_pixels_ninth_decile": "the same for nine in ten labels",
+    "ascent_pixels_ninth_decile": "the same of what an ascent found",
+    "found_changes_mean": "mean number of changed coordinates that the search found",
+    "resisting_share": "share of images that no change of one pixel turns",
+    "elsewhere": "success of one pixel elsewhere, against that of neighbours",
+    "elsewhere_varying": "the same among pixels that vary over the data",
 }
 NORMS = {
     "l0": r"\ell_0",
@@ -120,6 +134,11 @@ NORMS = {
     "hamming in 0..1": "[0, 1]",
     "hamming in -1..2": "[-1, 2]",
     "hamming in -50..51": "[-50, 51]",
+    **{
+        f"one pixel in {low}..{high} of {values} values": f"[{low}, {high}], {values}"
+        for low, high in ((0, 1), (-1, 2), (-5, 6))
+        for values in (2, 256)
+    },
     "geodesic": r"\mathrm{geodesic}",
 }
 """Norms that a symbol shows; the Euclidean one goes without saying."""

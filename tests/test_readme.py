@@ -1,6 +1,8 @@
 """The README tells the truth: its example runs, its plug-ins work, its picture is there."""
 
 import dataclasses
+import fnmatch
+import inspect
 import math
 import re
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+import empirics
 import theory
 from empirics.attacks import ATTACKS, attack
 from empirics.plugins import CLASSIFIERS, classifier
@@ -82,6 +85,22 @@ def test_the_distance_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "True" in capsys.readouterr().out
 
 
+def test_the_check_of_a_model_is_called_as_it_is_defined(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[inspect.BoundArguments] = []
+    signature = inspect.signature(empirics.check)
+
+    def recorded(*args: Any, **kwargs: Any) -> str:  # noqa: ANN401
+        asked.append(signature.bind(*args, **kwargs))
+        return "verdicts"
+
+    monkeypatch.setattr(empirics, "check", recorded, raising=False)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    exec(compile(snippets()[4], "README", "exec"), {"module": module})
+    (given,) = asked
+    assert given.arguments["subject"].model is module
+    assert any(fnmatch.fnmatch(claim, given.arguments["claims"]) for claim in CLAIMS)
+
+
 def test_the_plug_ins_register_and_work(monkeypatch: pytest.MonkeyPatch) -> None:
     for registry in (CLAIMS, CLASSIFIERS, ATTACKS):
         len(registry)  # found before it is copied
@@ -92,7 +111,7 @@ def test_the_plug_ins_register_and_work(monkeypatch: pytest.MonkeyPatch) -> None
         **{"classifier": classifier, "dataclass": dataclasses.dataclass, "Training": Training},
         **{"ClassVar": ClassVar, "setting": setting, "nn": nn, "math": math, "attack": attack},
     }
-    for snippet in snippets()[4:]:
+    for snippet in snippets()[5:]:
         exec(compile(snippet, "README", "exec"), scope)
     with pytest.raises(OutOfScopeError, match="class masses"):
         CLAIMS["author2027/thm1"].evaluate({}, Quantity("r_in", "l2"), 0.05)

@@ -4,10 +4,9 @@ import numpy.typing as npt
 
 from theory.arrangement.broadcast import broadcast_count
 from theory.arrays import FloatArray
-from theory.claim import Bound, Facts, Kind, Quantity, Ref, Relation, conjecture
+from theory.claim import Facts, Kind, Quantity, Ref, Relation, conjecture
 from theory.claims.shamir2019.networks import IN_A_BOX
 from theory.claims.shamir2019.setting import (
-    CLASSES,
     KEY,
     SOURCE,
     known_classes,
@@ -48,7 +47,6 @@ def output_count(n_classes: npt.ArrayLike) -> FloatArray:
         r" of a random order, within $[-50, 51]$, leads nine in ten pairs of an image and another"
         r" label to that label"
     ),
-    bound=Bound((CLASSES,), output_count),
 )
 def any_pixels_will_do(facts: Facts, quantity: Quantity) -> int:
     """One coordinate for each output, drawn at random, leads to any label in nine cases in ten.

@@ -1,9 +1,8 @@
 """A fixed set of K + 1 pixels reaches all labels from most images, and one of K does not."""
 
-from theory.claim import Bound, Facts, Kind, Quantity, Ref, Relation, conjecture
-from theory.claims.shamir2019.networks import IN_A_BOX, network_label_distance_bound
+from theory.claim import Facts, Kind, Quantity, Ref, Relation, conjecture
+from theory.claims.shamir2019.networks import IN_A_BOX
 from theory.claims.shamir2019.setting import (
-    CLASSES,
     KEY,
     SOURCE,
     known_classes,
@@ -24,7 +23,6 @@ _SETTING = (
     relation=Relation.AT_MOST,
     ref=Ref(KEY, SOURCE, "the experiment with fixed pixels, put for boxes"),
     setting=_SETTING,
-    bound=Bound((CLASSES,), network_label_distance_bound),
 )
 def eleven_fixed_pixels_suffice(facts: Facts, quantity: Quantity) -> int:
     """A set of K + 1 pixels, the same for all images and labels, reaches all labels from most.
@@ -51,7 +49,6 @@ def eleven_fixed_pixels_suffice(facts: Facts, quantity: Quantity) -> int:
     relation=Relation.AT_LEAST,
     ref=Ref(KEY, SOURCE, "the experiment with fixed pixels, put for boxes"),
     setting=_SETTING,
-    bound=Bound((CLASSES,), network_label_distance_bound),
 )
 def ten_fixed_pixels_fail(facts: Facts, quantity: Quantity) -> int:
     """A set of K pixels, the same for all images and labels, fails at some label for most images.
